@@ -1,0 +1,1 @@
+"""What every room of Webmail Messenger stands on. Knows no milter, no web, no PDF."""

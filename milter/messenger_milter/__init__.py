@@ -1,0 +1,1 @@
+"""Intake: takes tunnel mail from Postfix and puts it into Maildirs. Knows no accounts and no web."""

@@ -1,0 +1,1 @@
+"""The web reader: sign up, log in, read. Knows no tunnel keys and no milter."""
