@@ -1,0 +1,39 @@
+# What a person types. Each target sets up what it needs; the second time is quick.
+PYTHON ?= python3
+ARGS ?=
+BIN = .venv/bin
+
+.PHONY: demo test lint bench wheel screenshots clean help
+help:           ## this list
+	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 14
+
+demo: ready-run  ## a private Postfix, the milter and the reader on loopback, three mails; ARGS=--check checks and stops
+	@$(BIN)/python -m demo $(ARGS)
+
+test: ready-test ## all tests; ARGS="-k name" for some
+	$(BIN)/python -m pytest -n auto -q $(ARGS)
+
+lint: ready-test ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: ready-test ## speed and memory as ratios, measured side by side; ARGS=--quick for a first look
+	$(BIN)/python -m bench $(ARGS)
+
+wheel: ready-test ## dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+screenshots: ready-test ## the main pages as pictures, into screenshots/
+	$(BIN)/python -m scripts.screenshots $(ARGS)
+
+clean:          ## what was built, not .venv
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis screenshots
+
+.PHONY: ready-run ready-test
+ready-run:
+	@PYTHON=$(PYTHON) scripts/set-up run
+ready-test:
+	@PYTHON=$(PYTHON) scripts/set-up test

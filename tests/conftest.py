@@ -1,0 +1,1 @@
+"""Fixtures that tests of several modules share: small factories, real files in temporary folders."""
