@@ -1,0 +1,98 @@
+"""``make demo``: the whole system on loopback, three tunnel mails, and a link to open."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from email.utils import parseaddr
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from . import check, mails, site
+from .postfix import PostfixFailed, PostfixMissing
+from .site import DemoFailed, DemoSite
+
+EX_UNAVAILABLE = 69  # sysexits(3)
+#: Where the running demo says how it is reached, for ``send``.
+STATE = Path(__file__).parent / "run" / "state.json"
+ANNA = parseaddr(mails.RECIPIENT)[1]
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--check", "checking", is_flag=True, help="Walk the way a person would, say what was checked, stop.")
+@click.option("--port", default=8025, show_default=True, help="Where the reader listens on localhost.")
+@click.pass_context
+def main(context: click.Context, checking: bool, port: int) -> None:
+    """Run Postfix, the milter and the reader on loopback until Ctrl-C.
+
+    Example: python -m demo --port 8026
+    """
+    if context.invoked_subcommand:
+        return
+    # A plain kill ends it as Ctrl-C does: everything that was started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        click.echo("Starting a private Postfix, the milter and the reader ...", err=True)
+        with DemoSite(port) as running:
+            for raw in mails.all_three(datetime.now(UTC)):
+                running.send(raw, [ANNA])
+            notices = running.notices(3)
+            if checking:
+                sys.exit(0 if check.walk(running, notices) else 1)
+            _stay(running, notices)
+    except (DemoFailed, PostfixMissing, PostfixFailed) as error:
+        click.echo(f"demo: {error}", err=True)
+        sys.exit(1 if isinstance(error, DemoFailed) else EX_UNAVAILABLE)
+    except KeyboardInterrupt:
+        click.echo("\nStopped.", err=True)
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--to", "addresses", multiple=True, default=[ANNA], show_default=True, help="Who gets it.")
+def send(file: BinaryIO | None, addresses: tuple[str, ...]) -> None:
+    """Send one more mail into the running demo: FILE (a message, RFC 5322), or a short one of ours.
+
+    Example: python -m demo send letter.eml --to carl@partner.example
+    """
+    raw = file.read() if file else mails.plain(datetime.now(UTC))
+    try:
+        state = json.loads(STATE.read_text())
+    except OSError:
+        raise click.ClickException("no demo is running here; start one in another terminal: make demo") from None
+    try:
+        site.send(raw, addresses, Path(state["config"]), state["smtp"])
+    except (DemoFailed, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Sent to {', '.join(addresses)}: look into {state['url']}")
+
+
+def _stay(running: DemoSite, notices: list[bytes]) -> None:
+    notice = message_from_bytes(notices[0], policy=default)
+    assert isinstance(notice, EmailMessage)
+    body = notice.get_body(("plain",))
+    click.echo("\nThe notice that left through Postfix:\n")
+    click.echo(
+        "    " + f"From: {notice['From']}\nTo: {notice['To']}\nSubject: {notice['Subject']}".replace("\n", "\n    ")
+    )
+    click.echo("    \n    " + (body.get_content().rstrip().replace("\n", "\n    ") if body else ""))
+    click.secho(f"\nOpen this in a browser:   {running.link_in(notices[0])}", bold=True)
+    click.echo(f"Send another mail:        {sys.executable} -m demo send [FILE] [--to ADDRESS]")
+    click.echo(f"Settings, logs, mail:     {running.home}")
+    click.echo("Stop everything:          Ctrl-C")
+    STATE.parent.mkdir(exist_ok=True)
+    STATE.write_text(json.dumps(running.state()))
+    try:
+        running.watch()
+    finally:
+        STATE.unlink(missing_ok=True)
+
+
+main()
