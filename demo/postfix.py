@@ -1,11 +1,12 @@
-"""A private Postfix on loopback: its own settings, queue, ports and log; the system's own Postfix is never touched.
+"""A private Postfix on loopback: its own settings, queue, ports and log; the system's own is never touched.
 
-For tests, the demo and the benchmarks. It relays nothing to the world: what leaves it is discarded, or caught as
-files (``transport=CATCH``). Needs Postfix installed and root, since Postfix changes users.
+For tests, the demo and the benchmarks. It relays nothing to the world: what leaves it is discarded, or caught
+as files (``transport=CATCH``). Needs Postfix installed and root, since Postfix changes users.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -118,6 +119,7 @@ class PrivatePostfix:
     def start(self) -> None:
         """Write the settings, start, and return when both ports answer."""
         self._write()
+        atexit.register(self.stop)  # a test or demo that dies half way leaves no daemons behind
         output = (self.home / "start.log").open("ab")
         with output:
             self._master = subprocess.Popen(
@@ -146,6 +148,7 @@ class PrivatePostfix:
                 self._master.kill()
                 self._master.wait()
             self._master = None
+        atexit.unregister(self.stop)
 
     def caught(self) -> list[Caught]:
         """The mails that would have left (``transport=CATCH``), oldest first."""
