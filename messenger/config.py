@@ -1,0 +1,188 @@
+"""The settings: one TOML file, read once by each ``main()`` into frozen dataclasses.
+
+The dataclasses are the list of keys: what has no default is required, what isn't here is unknown. Secrets are
+files named here, never values. Doesn't look whether those files exist: who opens them says so.
+"""
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated
+
+from . import config_forms as forms
+from .config_forms import Form
+from .config_lines import places
+from .config_reading import Reading, shown
+from .envelope import normal
+from .errors import MessengerError
+from .tunnel_fields import Fields
+
+DEFAULT_PATH = Path("/etc/webmail-messenger/messenger.toml")
+VARIABLE = "MESSENGER_CONFIG"
+
+
+class ConfigError(MessengerError):
+    """The settings can't be used as they stand. Names each line and what to write there."""
+
+
+Text = Annotated[str, Form("text", forms.text)]
+Address = Annotated[str, Form('a mail address such as "webmail@example.com"', normal)]
+Domain = Annotated[str, Form('a mail domain such as "example.com"', forms.domain)]
+Words = Annotated[tuple[str, ...], Form('a command with its full path, such as ["/usr/sbin/sendmail"]', forms.command)]
+Socket = Annotated[str, Form('a path of at most 107 bytes, or "inet:PORT@HOST"', forms.socket, socket=True)]
+
+
+@dataclass(frozen=True)
+class Site:
+    portal_url: Annotated[
+        str,
+        Form('"https://" and a host name, no path (http only for localhost)', forms.portal_url),
+    ]
+    own_domains: Annotated[tuple[Domain, ...], Form('domains such as ["example.com"]', forms.some)]
+    name: Text = "Webmail Messenger"
+    language: Annotated[str, Form('a language such as "en" or "de"', forms.language)] = "en"
+    time_zone: Annotated[str, Form('a time zone such as "Europe/Berlin"', forms.time_zone)] = "UTC"
+
+
+@dataclass(frozen=True)
+class Mail:
+    root: Path = Path("/var/lib/webmail-messenger/mail")
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    webmail_sender: Address
+    webmail_recipient: Address
+    #: One key for each certificate, in the same order; the newest first.
+    recipient_certificates: tuple[Path, ...] = (Path("keys/webmail-recipient.pem"),)
+    recipient_keys: tuple[Path, ...] = (Path("keys/webmail-recipient.key"),)
+    #: Pinned: a tunnel mail signed by any other certificate is refused.
+    sender_certificates: tuple[Path, ...] = (Path("keys/webmail-sender.pem"),)
+    accept_outer_headers: bool = False
+    allow_3des: bool = False
+    allow_sha1: bool = False
+    fields: Fields = field(default_factory=Fields)
+
+
+@dataclass(frozen=True)
+class Intake:
+    socket: Socket = "/var/spool/postfix/webmail-messenger/milter.sock"
+    aliases: tuple[Address, ...] = ()
+    size_limit: Annotated[int, Form("bytes, from 10240 to 2147483647", forms.between(10_240, 2_147_483_647))] = (
+        52_428_800
+    )
+    ledger: Path = Path("/var/lib/webmail-messenger/ledger")
+
+
+@dataclass(frozen=True)
+class Notice:
+    mail_from: Address
+    sendmail: Words = ("/usr/sbin/sendmail",)
+    smtp: Annotated[str, Form('"HOST:PORT", or "" to use sendmail', forms.host_port_or_nothing)] = ""
+    templates: Path | None = None
+    link_key: Path = Path("keys/link.key")
+    link_days: Annotated[int, Form("days, from 1 to 3650", forms.between(1, 3650))] = 30
+
+
+@dataclass(frozen=True)
+class Accounts:
+    database: Path = Path("/var/lib/webmail-messenger/accounts/accounts.sqlite")
+    idle_minutes: Annotated[int, Form("minutes, from 1 to 1440", forms.between(1, 1440))] = 15
+    absolute_hours: Annotated[int, Form("hours, from 1 to 168", forms.between(1, 168))] = 8
+
+
+@dataclass(frozen=True)
+class Reader:
+    listen: Annotated[str, Form('"HOST:PORT" such as "127.0.0.1:8025"', forms.host_port)] = "127.0.0.1:8025"
+    cache: Path = Path("/var/cache/webmail-messenger")
+    trusted_proxies: Annotated[int, Form("a number of proxies, from 0 to 10", forms.between(0, 10))] = 0
+    workers: Annotated[int, Form("a number of processes, from 1 to 64", forms.between(1, 64))] = 2
+
+
+@dataclass(frozen=True)
+class Pdf:
+    key: Path = Path("keys/pdf.key")
+
+
+@dataclass(frozen=True)
+class Config:
+    site: Site
+    mail: Mail
+    tunnel: Tunnel
+    intake: Intake
+    notice: Notice
+    accounts: Accounts
+    reader: Reader
+    pdf: Pdf
+
+
+def settings_path(option: Path | None) -> Path:
+    """Return the file to read: the option, else the environment variable, else the one in /etc."""
+    return Path(option or os.environ.get(VARIABLE) or DEFAULT_PATH).absolute()
+
+
+def load(path: Path | None = None) -> Config:
+    """Read the settings, or raise one ConfigError that names everything wrong with them."""
+    path = settings_path(path)
+    return parse(_text(path), path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Make settings of *text*; *path* is where relative paths start, and what errors name."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_syntax(path, text, str(error))) from error
+    reading = Reading(path.parent, places(text))
+    config = reading.table(Config, found, ())
+    if not reading.errors:
+        _compare(config, reading)
+    if reading.errors:
+        count = len(reading.errors)
+        summary = f"{path}: {count} error{'s' if count > 1 else ''} in the settings; mend and start again:"
+        raise ConfigError("\n  ".join([summary, *(text for _, text in sorted(reading.errors))]))
+    assert isinstance(config, Config)
+    return config
+
+
+def _compare(config: Config, reading: Reading) -> None:
+    """Look at what only makes sense together."""
+    tunnel = config.tunnel
+    certificates, keys = len(tunnel.recipient_certificates), len(tunnel.recipient_keys)
+    if certificates != keys:
+        text = f"expected one for each of the {certificates} recipient_certificates, found {keys}"
+        reading.wrong(("tunnel", "recipient_keys"), f"[tunnel] recipient_keys: {text}")
+    if tunnel.webmail_sender == tunnel.webmail_recipient:
+        text = "expected another address than webmail_sender, found the same"
+        reading.wrong(("tunnel", "webmail_recipient"), f"[tunnel] webmail_recipient: {text}")
+    for item in fields(tunnel.fields):
+        for name in getattr(tunnel.fields, item.name):
+            if not forms.is_field_name(name):
+                text = f"expected names of header fields, without a colon, found {shown(name)}"
+                reading.wrong(("tunnel", "fields", item.name), f"[tunnel.fields] {item.name}: {text}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: no settings there. Run `messenger setup` to make them, or name another file"
+            f" with --config or {VARIABLE}"
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be read ({error.strerror}); give its reader the right to, or name another"
+        ) from error
+
+
+def _syntax(path: Path, text: str, error: str) -> str:
+    at = re.search(r"line (\d+)", error)
+    line = at[1] if at else text.count("\n") + 1
+    reason = re.sub(r" \(at .*\)$", "", error)
+    return f'{path}, line {line}: not TOML ({reason}). A setting looks like: name = "Webmail Messenger"'
