@@ -1,0 +1,135 @@
+"""The reader's words, dates and sizes, in the language and time zone of the person who reads.
+
+A language is a folder under ``locale/`` with a ``messenger_reader.po``; English is in the templates themselves.
+Catalogues are read as text, once: there is nothing to compile and nothing to forget. Python code says
+``gettext``, templates say ``_()`` or ``{% trans %}``, and dates and sizes are filters.
+"""
+
+import gettext as catalogues
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import dates, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from flask import Flask, current_app, g, has_request_context, request
+
+LOCALE = Path(__file__).parent / "locale"
+DOMAIN = "messenger_reader"
+SOURCE = "en"
+#: "en" alone would mean the month first and twelve hours; this portal's English is the international one.
+FORMATS = {SOURCE: "en_GB"}
+
+
+@cache
+def available() -> tuple[str, ...]:
+    """The languages there is a catalogue for; English first."""
+    return (SOURCE, *sorted(path.parents[1].name for path in LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.po")))
+
+
+@cache
+def catalogue(language: str) -> catalogues.NullTranslations:
+    """The words of *language*, which is one of ``available()``."""
+    if language == SOURCE:
+        return catalogues.NullTranslations()
+    compiled = BytesIO()
+    with (LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
+        write_mo(compiled, read_po(source, locale=language))
+    compiled.seek(0)
+    return catalogues.GNUTranslations(compiled)
+
+
+def current() -> str:
+    """The language of this page: the account's, else the browser's, else the site's."""
+    if has_request_context():
+        account = g.get("account")
+        if account is not None and account.language in available():
+            return str(account.language)
+        asked = request.accept_languages.best_match(available())
+        if asked:
+            return asked
+    site: str = current_app.config["SITE_LANGUAGE"]
+    return site if site in available() else SOURCE
+
+
+def time_zone() -> tzinfo:
+    """Where the reader's clock hangs: the account's zone, else the site's."""
+    account = g.get("account") if has_request_context() else None
+    for name in (account and account.time_zone, current_app.config["SITE_TIME_ZONE"]):
+        try:
+            return ZoneInfo(str(name))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return UTC
+
+
+def gettext(message: str) -> str:
+    return catalogue(current()).gettext(message)
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    return catalogue(current()).ngettext(one, many, count)
+
+
+def _local(moment: datetime | float) -> datetime:
+    if not isinstance(moment, datetime):
+        moment = datetime.fromtimestamp(moment, UTC)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(time_zone())
+    except OverflowError:  # a Date field may name the year 1 or 9999
+        return moment
+
+
+def _formats() -> str:
+    return FORMATS.get(current(), current())
+
+
+def short_date(moment: datetime | float) -> str:
+    """As a list wants it: the time today, the day this year, else day and year."""
+    local, today = _local(moment), datetime.now(time_zone()).date()
+    if local.date() == today:
+        return dates.format_time(local.time(), "short", locale=_formats())
+    if local.year == today.year:
+        return dates.format_skeleton("MMMd", local, locale=_formats())
+    return dates.format_date(local.date(), "medium", locale=_formats())
+
+
+def full_date(moment: datetime | float) -> str:
+    """Day, year and time of day, the month in words."""
+    local = _local(moment)
+    day = dates.format_date(local.date(), "long", locale=_formats())
+    return f"{day}, {dates.format_time(local.time(), 'short', locale=_formats())}"
+
+
+def machine_date(moment: datetime | float) -> str:
+    """For ``<time datetime>``."""
+    return _local(moment).isoformat(timespec="seconds")
+
+
+def file_size(size: int) -> str:
+    """Bytes as a person says them, with the decimal mark of the language."""
+    value, unit = float(size), "B"
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    digits = "#,##0.#" if unit != "B" and value < 10 else "#,##0"
+    return f"{numbers.format_decimal(value, digits, locale=_formats())} {unit}"
+
+
+def install(app: Flask, *, site_language: str, site_time_zone: str) -> None:
+    """Teach *app*'s templates the words, and the filters for dates and sizes."""
+    app.config["SITE_LANGUAGE"] = site_language
+    app.config["SITE_TIME_ZONE"] = site_time_zone
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    app.jinja_env.policies["ext.i18n.trimmed"] = True
+    app.jinja_env.filters.update(
+        short_date=short_date, full_date=full_date, machine_date=machine_date, file_size=file_size
+    )
+    app.jinja_env.globals["language"] = current

@@ -1,0 +1,36 @@
+"""What every page of the reader shares: the site's name, the language, and the addresses of style sheet and icon."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from flask import Flask, url_for
+
+from . import language
+
+STATIC = Path(__file__).parent / "static"
+
+
+class Site(Protocol):
+    """What a page needs to know of the settings."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def portal_url(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+
+
+def install(app: Flask, site: Site) -> None:
+    """Give *app*'s templates what ``base.html`` stands on."""
+    language.install(app, site_language=site.language, site_time_zone=site.time_zone)
+    versions = {path.name: sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir()}
+
+    def asset(name: str) -> str:
+        """The address of a file in static/. It changes with the content, so a browser may keep it for good."""
+        return url_for("static", filename=name, v=versions[name])
+
+    app.jinja_env.globals.update(site=site, asset=asset)
