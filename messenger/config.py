@@ -157,6 +157,9 @@ def _compare(config: Config, reading: Reading) -> None:
     if tunnel.webmail_sender == tunnel.webmail_recipient:
         text = "expected another address than webmail_sender, found the same"
         reading.wrong(("tunnel", "webmail_recipient"), f"[tunnel] webmail_recipient: {text}")
+    if config.notice.mail_from == tunnel.webmail_recipient:
+        text = "expected another address than webmail_recipient (bounces come back to it), found the same"
+        reading.wrong(("notice", "mail_from"), f"[notice] mail_from: {text}")
     for item in fields(tunnel.fields):
         for name in getattr(tunnel.fields, item.name):
             if not forms.is_field_name(name):

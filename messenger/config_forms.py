@@ -45,7 +45,7 @@ def portal_url(value: str) -> str:
     url = urlsplit(value.rstrip("/"))
     secure = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOCAL_HOSTS)
     extras = url.path.strip("/") or url.query or url.fragment or url.username or url.password
-    if not secure or not url.hostname or extras or url.port == 0 or re.search(r"\s", value):
+    if not secure or not url.hostname or extras or url.port == 0 or not re.fullmatch(r"[!-~]+", value):
         raise ValueError(value)
     return f"{url.scheme}://{url.netloc}"
 

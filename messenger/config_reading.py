@@ -29,14 +29,14 @@ class Reading:
         self.errors.append((line, f"line {line}: {text}" if line else text))
 
     def table(self, kind: Any, found: Mapping[str, Any], place: Place) -> Any:
-        hints = get_type_hints(kind, include_extras=True)
+        kinds = hints(kind)
         known = {item.name: item for item in fields(kind)}
         for name in found.keys() - known.keys():
             self.wrong((*place, name), _unknown(place, name, list(known)))
         values = {
-            name: self.value(hints[name], found[name], (*place, name))
+            name: self.value(kinds[name], found[name], (*place, name))
             if name in found
-            else self.absent(item, hints[name], (*place, name))
+            else self.absent(item, kinds[name], (*place, name))
             for name, item in known.items()
         }
         return None if self.errors else kind(**values)
@@ -76,6 +76,11 @@ class Reading:
                 raise ValueError(path)
             return path
         return value
+
+
+def hints(kind: Any) -> dict[str, Any]:
+    """Return the kind and form of each field of a dataclass."""
+    return get_type_hints(kind, include_extras=True)
 
 
 def _unknown(place: Place, name: str, known: list[str]) -> str:
