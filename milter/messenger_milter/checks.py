@@ -1,0 +1,101 @@
+"""Test what the intake leans on before mail comes: each problem is a sentence that says how to mend it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from messenger import link, notify
+from messenger.config import Config
+from messenger.errors import MessengerError
+from messenger.tunnel.keys import load_certificate, load_recipient_key
+
+from . import socket_file
+from .ledger import Ledger
+
+SMTP_SECONDS = 5.0
+
+
+def problems(config: Config, socket_name: str) -> list[str]:
+    """Everything wrong at once, so that mending takes one round."""
+    return [text for check in _checks(config, socket_name) for text in _failure(check)]
+
+
+def site_of(config: Config) -> notify.Site:
+    """What notices say about this site."""
+    return notify.Site(
+        name=config.site.name,
+        portal_url=config.site.portal_url,
+        notice_from=config.notice.mail_from,
+        language=config.site.language,
+        templates=config.notice.templates,
+        time_zone=config.site.time_zone,
+    )
+
+
+def _failure(check: Callable[[], object]) -> Iterator[str]:
+    try:
+        check()
+    except (MessengerError, _Wrong) as error:
+        yield str(error)
+
+
+class _Wrong(Exception):
+    pass
+
+
+def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
+    tunnel = config.tunnel
+    for certificate, key in zip(tunnel.recipient_certificates, tunnel.recipient_keys, strict=True):
+        yield lambda certificate=certificate, key=key: load_recipient_key(certificate, key)  # type: ignore[misc]
+    for certificate in tunnel.sender_certificates:
+        yield lambda certificate=certificate: load_certificate(certificate)  # type: ignore[misc]
+    yield lambda: link.load_key(config.notice.link_key)
+    yield lambda: _check_mail_root(config.mail.root)
+    yield Ledger(config.intake.ledger).check
+    yield lambda: _check_notice(site_of(config))
+    if config.notice.smtp:
+        yield lambda: _check_smtp(config.notice.smtp)
+    else:
+        yield lambda: _check_sendmail(config.notice.sendmail[0])
+    yield lambda: socket_file.check(socket_name)
+
+
+def _check_mail_root(root: Path) -> None:
+    if not root.is_dir():
+        raise _Wrong(f"the mail root {root} is missing: mount or make it, and give it to messenger-milter")
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        raise _Wrong(f"cannot write to the mail root {root}: give it to the user of messenger-milter, mode 2770")
+    if os.statvfs(root).f_flag & os.ST_RDONLY:
+        raise _Wrong(f"the mail root {root} is mounted read-only: mount it for writing")
+
+
+def _check_notice(site: notify.Site) -> None:
+    notify.notice(
+        "recipient@example.com",
+        "Sender",
+        "sender@example.com",
+        link.reference("0" * 64),
+        link.url(site.portal_url, "trial"),
+        site,
+        datetime.now(UTC),
+        "<trial@example.com>",
+    )
+
+
+def _check_sendmail(command: str) -> None:
+    if not os.access(command, os.X_OK):
+        raise _Wrong(
+            f"{command}, which sends the notices, is missing: install Postfix, or name another [notice] sendmail"
+        )
+
+
+def _check_smtp(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SMTP_SECONDS).close()
+    except OSError as error:
+        raise _Wrong(f"nobody takes notices at {address}: {error}; check [notice] smtp") from error

@@ -1,0 +1,192 @@
+"""Take one tunnel mail in: open it, deliver it to each recipient, tell each recipient, remember that.
+
+Holds no socket, no clock and no settings: values in, an Outcome out. A crash at any point and a retry leave one
+copy in each mailbox and at least one notice for each recipient.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from messenger.envelope import Envelope, normal
+from messenger.errors import MessengerError
+from messenger.mailbox import Mailbox
+from messenger.tunnel import TunnelMail
+
+from .ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+#: More names than these make a log line nobody reads.
+LOGGED_RECIPIENTS = 10
+
+
+class Action(enum.Enum):
+    """What Postfix is told to do, in the milter protocol's words."""
+
+    DISCARD = "discard"
+    TEMPFAIL = "tempfail"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An action and the fixed line the client hears; the reason is for the log alone."""
+
+    action: Action
+    reply: str = ""
+
+
+KEPT = Verdict(Action.DISCARD)
+LATER = Verdict(Action.TEMPFAIL, "451 4.3.0 Please try again later")
+REFUSED = Verdict(Action.REJECT, "550 5.7.1 Not accepted here")
+TOO_LARGE = Verdict(Action.REJECT, "552 5.3.4 Message too large")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one tunnel mail."""
+
+    verdict: Verdict
+    #: Who found new mail in the mailbox by this attempt.
+    delivered: tuple[str, ...] = ()
+    #: Who was sent a notice by this attempt: a retry announces what an earlier attempt could only deliver.
+    announced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the intake works with; ``service.py`` lays it out from the settings."""
+
+    unwrap: Callable[[bytes], TunnelMail]
+    mailbox_of: Callable[[str], Mailbox]
+    #: Sends one recipient the notice of one mail; returns when Postfix's queue has it.
+    announce: Callable[[str, TunnelMail], None]
+    ledger: Ledger
+
+
+def take_in(envelope: Envelope, raw: bytes, desk: Desk, progress: Callable[[], object] = lambda: None) -> Outcome:
+    """Unwrap one tunnel mail, deliver it to each of its recipients and tell them.
+
+    *progress* is called between steps, so that a mail with many recipients doesn't look like one that hangs.
+    """
+    size = len(raw)
+    try:
+        mail = desk.unwrap(raw)
+        del raw  # a large mail needn't be held twice
+        # Every mailbox is known before the first one is served: no half-refused mail.
+        mailboxes = {normal(address): desk.mailbox_of(address) for address in mail.rcpt_tos}
+    except MessengerError as error:
+        log.warning("%s: %s: %s", envelope.queue_id, type(error).__name__, one_line(error))
+        return Outcome(LATER if error.temporary else REFUSED)
+    if not mailboxes:
+        log.warning("%s: the tunnel mail names no recipient", envelope.queue_id)
+        return Outcome(REFUSED)
+    try:
+        with desk.ledger.turn(mail.digest):
+            outcome = _serve(envelope, mail, mailboxes, desk, progress)
+    except MessengerError as error:
+        log.warning("%s: %s: %s", envelope.queue_id, type(error).__name__, one_line(error))
+        return Outcome(LATER)
+    _log(envelope, mail, size, outcome, len(mailboxes))
+    return outcome
+
+
+def _serve(
+    envelope: Envelope,
+    mail: TunnelMail,
+    mailboxes: dict[str, Mailbox],
+    desk: Desk,
+    progress: Callable[[], object],
+) -> Outcome:
+    """Deliver to all who were not told of this mail before, then tell them. One who fails keeps nobody waiting."""
+    delivered: list[str] = []
+    announced: list[str] = []
+    failed: list[Exception] = []
+
+    def attempt(step: Callable[[], None], address: str) -> bool:
+        try:
+            step()
+        except Exception as error:  # what one mailbox or notice suffers must not stop the others
+            failed.append(error)
+            expected = isinstance(error, MessengerError)
+            log.warning(
+                "%s: %s for %s: %s",
+                envelope.queue_id,
+                type(error).__name__,
+                address,
+                one_line(error),
+                exc_info=None if expected else error,
+            )
+            return False
+        finally:
+            progress()
+        return True
+
+    def deliver(address: str) -> None:
+        # An entry outlives the mail: what the person has deleted doesn't come back with a replay.
+        if desk.ledger.has(mail.digest, address):
+            return
+        if mailboxes[address].deliver(with_trace(mail, address), mail.digest):
+            delivered.append(address)
+        waiting.append(address)
+
+    def announce(address: str) -> None:
+        desk.announce(address, mail)
+        announced.append(address)
+        # Last of all: until it stands, a retry sends the notice again rather than never.
+        desk.ledger.enter(mail.digest, address)
+
+    waiting: list[str] = []
+    for address in mailboxes:
+        attempt(lambda address=address: deliver(address), address)  # type: ignore[misc]
+    for address in waiting:
+        attempt(lambda address=address: announce(address), address)  # type: ignore[misc]
+    return Outcome(LATER if failed else KEPT, tuple(delivered), tuple(announced))
+
+
+def with_trace(mail: TunnelMail, address: str) -> bytes:
+    """The mail as it lies in the mailbox: three trace fields on top, then the original byte for byte.
+
+    RFC 5321, section 4.4, asks final delivery for Return-Path. Always the same three in the same order, so that a
+    reader who believes the first three lines and nothing below can't be fooled by an original that has them too.
+    The bytes depend on the mail and the recipient alone: a retry writes the same file.
+    """
+    options = ", ".join(sorted(mail.options)) or "none"
+    trace = (
+        f"Return-Path: <{mail.mail_from}>",
+        f"X-Webmail-Options: {options}",
+        f"Delivered-To: {address}",
+    )
+    first_line = mail.raw[: mail.raw.find(b"\n") + 1]
+    line_end = b"\r\n" if first_line.endswith(b"\r\n") else b"\n"
+    return b"".join(line.encode() + line_end for line in trace) + mail.raw
+
+
+def one_line(error: object) -> str:
+    """An error's text for the log: a hostile mail must not write log lines of its own."""
+    return "".join(char if char.isprintable() else "?" for char in str(error))[:500]
+
+
+def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, recipients: int) -> None:
+    names = ", ".join(f"<{address}>" for address in outcome.delivered[:LOGGED_RECIPIENTS])
+    log.info(
+        "%s: %s: from=<%s> to=[%s] size=%d recipients=%d delivered=%d announced=%d profile=%s signer=%.16s"
+        " digest=%.16s%s",
+        envelope.queue_id,
+        "kept" if outcome.verdict == KEPT else "later",
+        mail.mail_from,
+        names,
+        size,
+        recipients,
+        len(outcome.delivered),
+        len(outcome.announced),
+        mail.profile,
+        mail.signer,
+        mail.digest,
+        # This version keeps such mail in the portal, where it is as well protected as in a PDF.
+        " otp-pdf=portal" if "otp-pdf" in mail.options else "",
+    )

@@ -1,0 +1,142 @@
+"""Remember which mail was announced to whom, as empty files; a retry or a replay then changes nothing.
+
+Knows paths and times. Knows no mail: a digest and an address in, yes or no out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from messenger.envelope import normal
+from messenger.errors import MessengerError
+
+#: How long one mail waits for another callback that has the same mail in hand.
+TURN_SECONDS = 60.0
+#: 256 folders, so that none of them grows too large to search.
+SHARD_DIGITS = 2
+
+
+class LedgerError(MessengerError):
+    """The ledger can't be read or written just now."""
+
+    temporary = True
+
+
+@dataclass
+class _Turn:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: How many hold or wait for the lock; the last one removes it.
+    claims: int = 0
+
+
+class Ledger:
+    """One empty file for each mail and recipient, made once the notice is handed over."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._turns: dict[str, _Turn] = {}
+        self._lock = threading.Lock()
+
+    def has(self, digest: str, address: str) -> bool:
+        """Whether *address* has been told about this mail."""
+        try:
+            return self._entry(digest, address).exists()
+        except OSError as error:
+            raise LedgerError(f"cannot read the ledger {self.root}: {error.strerror}") from error
+
+    def enter(self, digest: str, address: str) -> None:
+        """Note that *address* has been told; survives a power cut once this returns."""
+        entry = self._entry(digest, address)
+        try:
+            try:
+                handle = _create(entry)
+            except FileNotFoundError:
+                self._make_shard(entry.parent)
+                handle = _create(entry)
+            os.close(handle)
+            _sync_folder(entry.parent)
+        except OSError as error:
+            raise LedgerError(f"cannot write to the ledger {self.root}: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def turn(self, digest: str) -> Iterator[None]:
+        """Hold off others of this process with the same mail: Postfix retries while we may still be at it.
+
+        Other processes are not held off; what they could add is a second notice, never a second copy.
+        """
+        with self._lock:
+            turn = self._turns.setdefault(digest, _Turn())
+            turn.claims += 1
+        try:
+            if not turn.lock.acquire(timeout=TURN_SECONDS):
+                raise LedgerError("the same mail is still being worked on")
+            try:
+                yield
+            finally:
+                turn.lock.release()
+        finally:
+            with self._lock:
+                turn.claims -= 1
+                if not turn.claims:
+                    del self._turns[digest]
+
+    def prune(self, older_than: float) -> int:
+        """Forget the entries made before *older_than* (seconds since 1970); return how many."""
+        forgotten = 0
+        for shard in self._shards():
+            with os.scandir(shard) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):  # another process prunes too
+                        if entry.stat(follow_symlinks=False).st_mtime < older_than:
+                            Path(entry.path).unlink()
+                            forgotten += 1
+            time.sleep(0)  # let mail through between folders
+        return forgotten
+
+    def check(self) -> None:
+        """Raise LedgerError unless entries can be made."""
+        trial = self.root / f".trial-{os.getpid()}"
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            trial.touch()
+            trial.unlink()
+        except OSError as error:
+            raise LedgerError(
+                f"cannot write to the ledger {self.root}: {error.strerror}; make the folder and give it to the"
+                " user of messenger-milter"
+            ) from error
+
+    def _entry(self, digest: str, address: str) -> Path:
+        # Addresses are longer than file names may be, and nobody should learn them from a listing.
+        who = hashlib.sha256(normal(address).encode()).hexdigest()[:32]
+        return self.root / digest[:SHARD_DIGITS] / f"{digest}-{who}"
+
+    def _shards(self) -> list[Path]:
+        try:
+            return [shard for shard in self.root.iterdir() if len(shard.name) == SHARD_DIGITS]
+        except FileNotFoundError:
+            return []
+
+    def _make_shard(self, shard: Path) -> None:
+        shard.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_folder(self.root)
+
+
+def _create(entry: Path) -> int:
+    return os.open(entry, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in *folder* durable; an empty file has nothing else to lose."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,157 @@
+"""The command messenger-milter: read settings and keys once, answer Postfix until told to stop.
+
+The only place of the intake that knows the clock, the settings and the process it runs in.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from messenger import config as settings
+from messenger import link
+from messenger.errors import MessengerError
+from messenger.mailbox import mailbox_of
+from messenger.submission import Route
+from messenger.tunnel import Policy, TunnelKeys, unwrap
+from messenger.tunnel.keys import load_certificate, load_recipient_key
+
+from . import checks, socket_file
+from .announce import Announcer
+from .intake import Desk, one_line, take_in
+from .ledger import Ledger, LedgerError
+from .milter import Intake, TunnelAddresses, run
+
+log = logging.getLogger(__name__)
+
+# sysexits.h: systemd doesn't start us again for the first, and does for the second.
+EX_CONFIG = 78
+EX_TEMPFAIL = 75
+#: How long a stop waits for mails at their end; below systemd's TimeoutStopSec.
+SETTLE_SECONDS = 75.0
+#: A mail that comes again later than this counts as a new one. A year and a month.
+LEDGER_DAYS = 396
+DAY_SECONDS = 86_400.0
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Settings file.")
+@click.option("--check", "only_check", is_flag=True, help="Test settings, keys and folders, then exit.")
+@click.option("--socket", "socket_name", help="Another socket than the settings name: a path or inet:PORT@HOST.")
+def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
+    """Take tunnel mail in: Postfix asks this milter about each mail it receives by SMTP."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        config = settings.load(path)
+        name = socket_name or config.intake.socket
+        problems = checks.problems(config, name)
+        if only_check:
+            sys.exit(_report(problems))
+        desk = desk_of(config)
+    except MessengerError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EX_CONFIG)
+    for problem in problems:
+        log.warning("%s", problem)  # mail waits in its sender's queue until it is mended
+    sys.exit(serve(config, name, desk))
+
+
+def desk_of(config: settings.Config) -> Desk:
+    """Lay out what the intake works with; raises where a key can't be read."""
+    tunnel = config.tunnel
+    keys = TunnelKeys(
+        recipients=tuple(
+            load_recipient_key(certificate, key)
+            for certificate, key in zip(tunnel.recipient_certificates, tunnel.recipient_keys, strict=True)
+        ),
+        signers=tuple(load_certificate(certificate) for certificate in tunnel.sender_certificates),
+    )
+    policy = Policy(
+        own_domains=config.site.own_domains,
+        accept_outer_headers=tunnel.accept_outer_headers,
+        allow_3des=tunnel.allow_3des,
+        allow_sha1=tunnel.allow_sha1,
+        fields=tunnel.fields,
+    )
+    announcer = Announcer(
+        site=checks.site_of(config),
+        route=Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp),
+        link_key=link.load_key(config.notice.link_key),
+        now=lambda: datetime.now(UTC),
+    )
+    return Desk(
+        unwrap=functools.partial(unwrap, keys=keys, policy=policy),
+        mailbox_of=functools.partial(mailbox_of, config.mail.root),
+        announce=announcer.announce,
+        ledger=Ledger(config.intake.ledger),
+    )
+
+
+def serve(config: settings.Config, name: str, desk: Desk) -> int:
+    """Answer Postfix until SIGTERM or SIGINT, then finish what is in hand; return the exit status."""
+    intake = Intake(
+        addresses=TunnelAddresses((config.tunnel.webmail_recipient, *config.intake.aliases)),
+        size_limit=config.intake.size_limit,
+        take_in=lambda envelope, raw, progress: take_in(envelope, raw, desk, progress),
+    )
+    try:
+        with socket_file.claimed(name) as milter_name:
+            threading.Thread(target=_prune_daily, args=(desk.ledger,), daemon=True).start()
+            run(intake, milter_name, ready=lambda: _ready(name))
+            _notify("STOPPING=1")
+            settled = intake.load.settle(SETTLE_SECONDS)
+    except socket_file.SocketError as error:
+        click.echo(str(error), err=True)
+        return EX_CONFIG
+    counts = ", ".join(f"{count} answered {verdict}" for verdict, count in intake.load.verdicts.items())
+    log.info("stopped: %s", counts or "no tunnel mail")
+    if not settled:
+        log.error("some mail was not finished in %d seconds; its sender tries again", SETTLE_SECONDS)
+        # Threads of libmilter may still be in our callbacks: leave without tearing Python down under them.
+        os._exit(EX_TEMPFAIL)
+    return 0
+
+
+def _ready(name: str) -> None:
+    log.info("listening on %s", name)
+    _notify("READY=1")
+
+
+def _report(problems: list[str]) -> int:
+    for problem in problems:
+        click.echo(problem, err=True)
+    if not problems:
+        click.echo("Settings, keys, folders and the way notices leave are in order.")
+    return EX_CONFIG if problems else 0
+
+
+def _prune_daily(ledger: Ledger) -> None:
+    while True:
+        try:
+            forgotten = ledger.prune(time.time() - LEDGER_DAYS * DAY_SECONDS)
+            if forgotten:
+                log.info("ledger: %d entries older than %d days removed", forgotten, LEDGER_DAYS)
+        except (LedgerError, OSError) as error:
+            log.warning("ledger: %s", one_line(error))
+        time.sleep(DAY_SECONDS)
+
+
+def _notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)), where it wants to know."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as systemd:
+        try:
+            systemd.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
+        except OSError as error:
+            log.warning("systemd could not be told %s: %s", state, error)
