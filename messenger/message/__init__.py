@@ -1,0 +1,34 @@
+"""Mail that people look at: bytes in, plain values and safe HTML out.
+
+    read(raw)          what a page shows around the body, and the plain text
+    show(raw)          the body as a document for the sandboxed frame
+    part(raw, number)  one attachment
+    summary(head, n)   one line of the inbox
+    text_html(text)    plain text as HTML
+
+All of it is pure; nothing here knows files, accounts or the web. Callers cache what they find dear.
+"""
+
+from .document import FRAME_SANDBOX, policy
+from .reading import part, read
+from .showing import show
+from .summary import HEAD, summary
+from .text import text_html
+from .values import Message, NoSuchPart, Part, Person, Shown, Summary
+
+__all__ = [
+    "FRAME_SANDBOX",
+    "HEAD",
+    "Message",
+    "NoSuchPart",
+    "Part",
+    "Person",
+    "Shown",
+    "Summary",
+    "part",
+    "policy",
+    "read",
+    "show",
+    "summary",
+    "text_html",
+]

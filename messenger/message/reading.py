@@ -1,0 +1,88 @@
+"""Read a mail: bytes in, plain values out, whatever the bytes are."""
+
+from __future__ import annotations
+
+from html import escape
+
+from . import addresses, body, charset, clean, headers, html_text, text, transfer
+from .headers import Fields
+from .parse import Node, tree
+from .values import Message, NoSuchPart, Part, Person
+
+
+def read(raw: bytes) -> Message:
+    """Return what can be read of the mail. Never raises; what was odd is in ``problems``."""
+    root, problems = tree(raw)
+    found = body.layout(root)
+    fields = root.fields
+    plain = [_decoded(raw, node, problems) for node in found.plain]
+    rich = [_decoded(raw, node, problems) for node in found.rich]
+    senders = _persons(fields, b"from")
+    problems += _oddities(fields, senders)
+    return Message(
+        subject=headers.text(fields.first(b"subject")),
+        senders=senders,
+        to=_persons(fields, b"to"),
+        cc=_persons(fields, b"cc"),
+        reply_to=_persons(fields, b"reply-to"),
+        date=headers.date(fields.first(b"date")),
+        message_id=headers.source(fields.first(b"message-id"))[:1000],
+        text=_text(found.plain, plain),
+        html=_html(found.rich, rich) if rich else None,
+        attachments=tuple(body.part(node, transfer.size(raw, node), found) for node in found.files),
+        headers=tuple((key.decode("ascii"), headers.source(value)) for key, value in fields.items),
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+def part(raw: bytes, number: str) -> tuple[Part, bytes]:
+    """Return a part by its number, and its content decoded."""
+    root, _ = tree(raw)
+    for node in root.walk():
+        if node.number == number and not node.parts:
+            content = transfer.content(raw, node)
+            return body.part(node, len(content), body.layout(root)), content
+    raise NoSuchPart(f"expected a part of the mail, found no part numbered {number!r}; list them with read()")
+
+
+def _persons(fields: Fields, name: bytes) -> tuple[Person, ...]:
+    return tuple(one for value in fields.every(name) for one in addresses.persons(value))
+
+
+def _oddities(fields: Fields, senders: tuple[Person, ...]) -> list[str]:
+    count, dates = len(fields.every(b"from")), fields.every(b"date")
+    odd = {
+        "no-from": not senders,
+        "several-from": count > 1,
+        "several-authors": count == 1 and len(senders) > 1,
+        "no-date": not dates,
+        "bad-date": bool(dates) and headers.date(dates[0]) is None,
+    }
+    return [name for name, true in odd.items() if true]
+
+
+def _decoded(raw: bytes, node: Node, problems: list[str]) -> str:
+    content = transfer.content(raw, node, body.BODY)
+    decoded, problem = charset.decode(content, node.params.get("charset", ""))
+    if problem:
+        problems.append(problem)
+    decoded = clean.block(decoded)
+    if node.kind == "text/plain" and node.params.get("format", "").lower() == "flowed":
+        decoded = text.unflowed(decoded, node.params.get("delsp", "").lower() == "yes")
+    return decoded
+
+
+def _text(nodes: list[Node], decoded: list[str]) -> str:
+    pieces = (
+        clean.block(html_text.words(one)) if node.kind == "text/html" else one
+        for node, one in zip(nodes, decoded, strict=True)
+    )
+    return "\n\n".join(piece.rstrip() for piece in pieces if piece.strip())
+
+
+def _html(nodes: list[Node], decoded: list[str]) -> str:
+    """Several bodies in a row, as a mailing list's footer makes them, read as one."""
+    return "\n".join(
+        one if node.kind == "text/html" else f'<div style="white-space: pre-wrap">{escape(one)}</div>'
+        for node, one in zip(nodes, decoded, strict=True)
+    )

@@ -1,0 +1,171 @@
+"""Run the sanitiser where it can do no harm: in a child process that is killed when it takes too long.
+
+nh3 is quadratic on some input, and any parser of hostile bytes may have a fault. The children stay for the next job
+(starting Python anew would cost each mail 60 ms), at most a few per process; whatever goes wrong with one, it is
+killed, waited for, and replaced. Safe with threads, and in a process that was forked after the first use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+from ..errors import MessengerError
+from . import worker
+from .sanitise import Sanitised
+
+WALL_SECONDS = 10.0
+#: Children at work at once in one process; a further caller waits.
+CHILDREN = 2
+#: What a child may answer: the HTML it was given, with pictures in it.
+ANSWER = 32_000_000
+
+
+class SandboxError(MessengerError):
+    """The child gave no answer; the mail is at fault, and would be again."""
+
+
+class TimedOut(SandboxError):
+    """The child took too long."""
+
+
+class _Child:
+    """One process at the other end of two pipes."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", worker.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ},
+            cwd="/",
+            start_new_session=True,
+            bufsize=0,
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.to, self.back = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.to, False)
+        os.set_blocking(self.back, False)
+
+    def ask(self, request: bytes, deadline: float) -> bytes:
+        """Send a frame, return the JSON of the answer."""
+        rest = memoryview(request)
+        while rest:
+            self._wait(self.to, select.POLLOUT, deadline)
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[os.write(self.to, rest[: 2**20]) :]
+        length, _ = worker.FRAME.unpack(self._read(worker.FRAME.size, deadline))
+        if length > ANSWER:
+            raise SandboxError(f"expected an answer of at most {ANSWER} bytes, found {length}")
+        return self._read(length, deadline)
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        pieces: list[bytes] = []
+        while length:
+            self._wait(self.back, select.POLLIN, deadline)
+            with contextlib.suppress(BlockingIOError):
+                piece = os.read(self.back, min(length, 2**20))
+                if not piece:
+                    raise SandboxError("the sanitising process ended without an answer")
+                pieces.append(piece)
+                length -= len(piece)
+        return b"".join(pieces)
+
+    def _wait(self, descriptor: int, event: int, deadline: float) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise TimedOut(f"sanitising took longer than {WALL_SECONDS} seconds")
+
+    def end(self) -> int | None:
+        """Kill it, leave no zombie and no open pipe; return its exit status."""
+        self.process.kill()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+        return self.process.wait()
+
+
+class Pool:
+    """The children of this process."""
+
+    def __init__(self, children: int = CHILDREN) -> None:
+        self._children = children
+        self._forget()
+
+    def _forget(self) -> None:
+        self._owner = os.getpid()
+        self._idle: list[_Child] = []
+        self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(self._children)
+
+    def run(self, html: str, inline: Mapping[str, bytes], remote_pictures: bool, seconds: float) -> Sanitised:
+        """Sanitise in a child; raises SandboxError or TimedOut."""
+        if self._owner != os.getpid():
+            self._forget()  # forked: those children belong to our parent
+        request = _request(html, inline, remote_pictures)
+        deadline = time.monotonic() + seconds
+        if not self._room.acquire(timeout=seconds):
+            raise TimedOut(f"no sanitising process was free within {seconds} seconds")
+        try:
+            return self._once(request, deadline)
+        finally:
+            self._room.release()
+
+    def _once(self, request: bytes, deadline: float) -> Sanitised:
+        child = self._take()
+        try:
+            answer = json.loads(child.ask(request, deadline))
+        except BaseException as error:
+            status = child.end()
+            if isinstance(error, TimedOut) or status == -signal.SIGXCPU:
+                raise TimedOut("sanitising took too long") from error
+            if isinstance(error, (OSError, ValueError)):
+                raise SandboxError(f"the sanitising process failed ({status})") from error
+            raise
+        with self._lock:
+            self._idle.append(child)
+        if "error" in answer:
+            raise SandboxError(answer["error"])
+        return Sanitised(**answer)
+
+    def _take(self) -> _Child:
+        """An idle child that still lives, or a new one."""
+        while True:
+            with self._lock:
+                child = self._idle.pop() if self._idle else None
+            if child is None:
+                return _Child()
+            if child.process.poll() is None:
+                return child
+            child.end()
+
+    def close(self) -> None:
+        """End all idle children."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.end()
+
+
+def _request(html: str, inline: Mapping[str, bytes], remote_pictures: bool) -> bytes:
+    head = json.dumps(
+        {
+            "html": html,
+            "remote_pictures": remote_pictures,
+            "inline": [[name, len(content)] for name, content in inline.items()],
+        }
+    ).encode("ascii")
+    octets = b"".join(inline.values())
+    return worker.FRAME.pack(len(head), len(octets)) + head + octets

@@ -1,0 +1,73 @@
+"""Make the document for the frame: HTML sanitised in the sandbox, or the plain text with the reason for it."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+
+from . import body, document, html_text, pictures, reading, sandbox, text, transfer
+from .parse import Node, tree
+from .values import Message, Shown
+
+log = logging.getLogger(__name__)
+
+#: Beyond these nh3 may take minutes; no honest mail comes near.
+LENGTH = 1_000_000
+TAGS = 20_000
+OPEN = 512
+
+# The one thing in this package that outlives a call: children wait for the next mail, or each would cost a start.
+_POOL = sandbox.Pool()
+atexit.register(_POOL.close)
+
+
+def show(raw: bytes, *, remote_pictures: bool = False) -> Shown:
+    """Return the body as a document for the frame. Never raises."""
+    message = reading.read(raw)
+    if message.html is None:
+        return _plain(message, "")
+    reason = too_much(message.html)
+    if reason:
+        return _plain(message, reason)
+    inline = _pictures(raw, message.html)
+    try:
+        clean = _POOL.run(message.html, inline, remote_pictures, sandbox.WALL_SECONDS)
+    except sandbox.TimedOut as error:
+        log.warning("a mail is shown as plain text: %s", error)
+        return _plain(message, "timeout")
+    except (sandbox.SandboxError, OSError) as error:
+        log.warning("a mail is shown as plain text: %s", error)
+        return _plain(message, "too-complex")
+    return Shown(document.sheet(message.subject, clean.html, clean.body_style), clean.remote_pictures, "")
+
+
+def too_much(html: str) -> str:
+    """The reason why nobody should try to sanitise this, or ""."""
+    if len(html) > LENGTH or len(html.encode("utf-8", "replace")) > LENGTH:
+        return "too-big"
+    if html.count("<") > TAGS or html_text.depth(html, OPEN) > OPEN:
+        return "too-complex"
+    return ""
+
+
+def _plain(message: Message, reason: str) -> Shown:
+    return Shown(document.plain(message.subject, text.text_html(message.text)), 0, reason)
+
+
+def _pictures(raw: bytes, html: str) -> dict[str, bytes]:
+    """Those pictures of the mail that its HTML may show, within the limits."""
+    if "cid:" not in html.lower():
+        return {}
+    found: dict[str, bytes] = {}
+    room = pictures.MAIL
+    for name, node in body.layout(tree(raw)[0]).pictures.items():
+        if _shown(node) and transfer.size(raw, node) <= min(room, pictures.PICTURE):
+            content = transfer.content(raw, node)
+            if pictures.kind(content) and len(content) <= min(room, pictures.PICTURE):
+                found[name] = content
+                room -= len(content)
+    return found
+
+
+def _shown(node: Node) -> bool:
+    return node.kind.startswith("image/") or node.kind == "application/octet-stream"

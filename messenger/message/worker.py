@@ -1,0 +1,92 @@
+"""The child process that sanitises: one job after another from its standard input, answers on its standard output.
+
+A job and an answer are a frame each: length of a JSON head, length of the octets after it, head, octets. Before it
+reads the first one it gives up what it doesn't need: it can open no file and no socket, start no process, and
+use no more memory and time than a mail deserves. Started by sandbox.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+from .sanitise import sanitise
+
+FRAME = struct.Struct(">II")
+CPU_SECONDS = 5  # one job
+MEMORY = 768 * 2**20
+JOBS = 500  # then a fresh process
+
+
+def main() -> None:
+    """Serve until the other side closes, or enough jobs are done."""
+    warm = sanitise('<p style="color:red">\u00e9<a href="https://example.com">x</a>', {}, False)
+    assert warm.html
+    _give_up_rights()
+    for _ in range(JOBS):
+        _limit_time()
+        head = _read(FRAME.size)
+        if not head:
+            return
+        about, octets = FRAME.unpack(head)
+        job = json.loads(_read(about))
+        _answer(job, _read(octets))
+
+
+def _answer(job: dict[str, Any], octets: bytes) -> None:
+    inline: dict[str, bytes] = {}
+    at = 0
+    for name, length in job["inline"]:
+        inline[name] = octets[at : at + length]
+        at += length
+    try:
+        answer = asdict(sanitise(job["html"], inline, job["remote_pictures"]))
+    except Exception:
+        answer = {"error": traceback.format_exc(limit=-2)[-1000:]}
+    body = json.dumps(answer).encode("ascii")
+    _write(FRAME.pack(len(body), 0) + body)
+
+
+def _give_up_rights() -> None:
+    # A callback that fails takes its attribute out; nothing about a mail goes to standard error.
+    sys.unraisablehook = lambda _: None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
+    for what, limit in (
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_NOFILE, 0),
+    ):
+        resource.setrlimit(what, (limit, limit))
+
+
+def _limit_time() -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, CPU_SECONDS * JOBS))
+
+
+def _read(length: int) -> bytes:
+    pieces: list[bytes] = []
+    while length and (piece := os.read(0, min(length, 2**20))):
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
+
+
+def _write(octets: bytes) -> None:
+    rest = memoryview(octets)
+    while rest:
+        rest = rest[os.write(1, rest) :]
+
+
+if __name__ == "__main__":
+    main()
