@@ -1,0 +1,218 @@
+"""One Maildir folder: its file names, its directories, and what the operating system may say about them.
+
+Ground of ``mailbox``; nobody else needs it. A folder is reached directory by directory from the mail root, and no
+symbolic link below the root is followed: who may write into the tree must not point us out of it.
+"""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from .errors import MessengerError
+
+#: Intake and reader are different users of one group; the group of a new file is that of its directory.
+DIRECTORY_MODE = 0o2770
+FILE_MODE = 0o660
+
+#: Draft, flagged, passed on, replied, seen, trashed: https://cr.yp.to/proto/maildir.html
+FLAGS = "DFPRST"
+INFO = ":2,"
+# Every name that a message in cur/ has while it bears no flags but these. Trying all is faster than listing a folder
+# of thousands, and does not depend on its size. Not in here: Dovecot's keywords (a to z) and flags of other programs.
+INFOS = ("", *(INFO + "".join(chosen) for count in range(7) for chosen in combinations(FLAGS, count)))
+
+_DIRECTORIES = ("tmp", "new", "cur")
+_REACH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = "; make room or raise the quota, senders' queues hold the mail meanwhile"
+_DENIED = (
+    f"; its folders must belong to the group of intake and reader, with mode {DIRECTORY_MODE:o} (`messenger doctor`)"
+)
+_LINK = "; a file or a symbolic link stands in the way, and below the mail root none is followed: use a bind mount"
+_MENDS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: "; mount it for writing again, after a look at why the kernel changed it",
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ENOTDIR: _LINK,
+    errno.ELOOP: _LINK,
+}
+
+# A name goes into addresses of pages and into log lines: visible ASCII without "/", and without ":", where flags begin.
+_NAME = re.compile(r"[!-.0-9;-~]+")
+_NAME_OCTETS = 200
+_FOLDER = re.compile(r"[^./\x00-\x1f\x7f]+(?:\.[^./\x00-\x1f\x7f]+)*")
+_FOLDER_OCTETS = 200
+
+
+class MailboxError(MessengerError):
+    """The mail store can't do this now; the sender's queue tries again."""
+
+    temporary = True
+
+
+class NoSuchFolder(MailboxError):
+    """The folder isn't there, and this call doesn't make one."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Open descriptors of one folder's directories."""
+
+    base: int
+    tmp: int
+    new: int
+    cur: int
+
+    def file_of(self, name: str) -> tuple[int, str] | None:
+        """Return directory and file name of the message *name*, or None. Constant time for the standard flags."""
+        # new/ first: a message moves from new/ to cur/, never back.
+        if os.access(name, os.F_OK, dir_fd=self.new, follow_symlinks=False):
+            return self.new, name
+        seen = self.seen_file_of(name)
+        return (self.cur, seen) if seen else None
+
+    def seen_file_of(self, name: str) -> str | None:
+        """Return the file name of the message *name* in cur/, or None. Constant time, for the standard flags."""
+        for info in INFOS:
+            if os.access(name + info, os.F_OK, dir_fd=self.cur, follow_symlinks=False):
+                return name + info
+        return None
+
+    def file_of_slowly(self, name: str) -> tuple[int, str] | None:
+        """Do the same whatever the flags are, in time that grows with the folder."""
+        for directory in (self.new, self.cur):
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.name.partition(":")[0] == name:
+                        return directory, entry.name
+        return None
+
+
+def is_name(name: str) -> bool:
+    """Tell whether *name* can be a message's unique name, as far as we use them."""
+    return bool(_NAME.fullmatch(name)) and not name.startswith(".") and len(name) <= _NAME_OCTETS
+
+
+def checked_name(name: str) -> str:
+    """Return *name* if it can be a message's unique name."""
+    if not is_name(name):
+        raise ValueError(f"expected a Maildir name of visible ASCII without '/' and ':', found {name!r}")
+    return name
+
+
+def checked_flags(flags: str) -> str:
+    """Return *flags* in the order Maildir wants, each once."""
+    if unknown := set(flags) - set(FLAGS):
+        raise ValueError(f"expected Maildir flags of {FLAGS}, found {''.join(sorted(unknown))!r}")
+    return "".join(sorted(set(flags)))
+
+
+def split(file_name: str) -> tuple[str, str] | None:
+    """Return unique name and flags of a file in new/ or cur/, or None where it isn't a message of ours to show."""
+    name, _, info = file_name.partition(":")
+    if not is_name(name):
+        return None
+    return name, "".join(sorted(set(info[2:]))) if info.startswith("2,") else ""
+
+
+def folder_parts(folder: str) -> tuple[str, ...]:
+    """Return the directories that lead from the Maildir to *folder*: none for the inbox, one for any other."""
+    if not folder:
+        return ()
+    if not _FOLDER.fullmatch(folder) or len(folder.encode()) > _FOLDER_OCTETS:
+        raise ValueError(f"expected a folder's name without '/' and empty parts, found {folder!r}")
+    return (f".{folder}",)
+
+
+@contextmanager
+def opened(mail_root: Path, parts: tuple[str, ...], create: bool = False) -> Iterator[Folder]:
+    """Open the folder that *parts* lead to; NoSuchFolder if it isn't there and *create* is not set.
+
+    What the operating system complains of while it is open becomes a MailboxError with a mend.
+    """
+    try:
+        with ExitStack() as stack:
+            yield _opened(stack, mail_root, parts, create)
+    except OSError as error:
+        mend = _MENDS.get(error.errno or 0, "")
+        raise MailboxError(f"{mail_root.joinpath(*parts)}: {error.strerror or error}{mend}") from error
+
+
+def _open(stack: ExitStack, name: str, directory: int, how: int = _READ) -> int:
+    descriptor = os.open(name, how, dir_fd=directory)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _opened(stack: ExitStack, mail_root: Path, parts: tuple[str, ...], create: bool) -> Folder:
+    try:
+        return _folder(stack, mail_root, parts)
+    except FileNotFoundError as error:
+        if not create:
+            raise NoSuchFolder(f"{mail_root.joinpath(*parts)}: no such folder") from error
+    _create(mail_root, parts)
+    return _folder(stack, mail_root, parts)
+
+
+def _folder(stack: ExitStack, mail_root: Path, parts: tuple[str, ...]) -> Folder:
+    base = _open_root(stack, mail_root)
+    for part in parts[:-1]:
+        base = _open(stack, part, base, _REACH)
+    base = _open(stack, parts[-1], base)
+    try:
+        return Folder(base, *(_open(stack, name, base) for name in _DIRECTORIES))
+    except FileNotFoundError:
+        # Never finished, or restored from a backup that leaves out what is empty.
+        _create(mail_root, parts)
+        return Folder(base, *(_open(stack, name, base) for name in _DIRECTORIES))
+
+
+def _open_root(stack: ExitStack, mail_root: Path) -> int:
+    try:
+        descriptor = os.open(mail_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        # Never made here: its disk may not be mounted, and mail put under a mount point is lost to sight.
+        raise MailboxError(
+            f"{mail_root}: no mail root there; mount its disk, or let `messenger setup` make the folder"
+        ) from error
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _create(mail_root: Path, parts: tuple[str, ...]) -> None:
+    """Make the folder and all above it. tmp comes last: who finds it, finds everything else safe on disk."""
+    with ExitStack() as stack:
+        base = _open_root(stack, mail_root)
+        for part in parts:
+            _make(part, base)
+            # Also when somebody else made it: he may not have come to this yet.
+            os.fsync(base)
+            base = _open(stack, part, base)
+        for name in ("new", "cur"):
+            _make(name, base)
+        if parts[-1].startswith("."):
+            mark = os.open("maildirfolder", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE, dir_fd=base)
+            os.close(mark)
+        os.fsync(base)
+        _make("tmp", base)
+
+
+def _make(name: str, directory: int) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(name, DIRECTORY_MODE & 0o777, dir_fd=directory)
+    descriptor = os.open(name, _READ, dir_fd=directory)
+    try:
+        # Whatever the umask is, and with the bit that hands the group on; also what a crash left half made.
+        found = os.fstat(descriptor)
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != DIRECTORY_MODE:
+            os.fchmod(descriptor, DIRECTORY_MODE)
+    finally:
+        os.close(descriptor)
