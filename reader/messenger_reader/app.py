@@ -1,0 +1,56 @@
+"""The web reader as a Flask app: settings in, pages out. Nothing is read from the environment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from flask.typing import ResponseReturnValue
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from messenger.accounts import Accounts
+from messenger.link import load_key
+from messenger.passwords import Hasher
+
+from . import access, account_pages, context, error_pages, look
+
+if TYPE_CHECKING:
+    from messenger.config import Config
+
+#: No form of ours is longer. A page that takes files sets a limit of its own.
+FORM_BYTES = 64 * 1024
+FORM_FIELDS = 50
+
+
+def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher: Hasher | None = None) -> Flask:
+    """Make the app; *clock* and a cheap *hasher* are for tests. Raises a MessengerError if it can't work."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = FORM_BYTES
+    app.config["MAX_FORM_PARTS"] = FORM_FIELDS
+    accounts = Accounts(
+        config.accounts.database,
+        site_name=config.site.name,
+        idle_minutes=config.accounts.idle_minutes,
+        absolute_hours=config.accounts.absolute_hours,
+        hasher=hasher,
+    )
+    own = context.Context(config, accounts, load_key(config.notice.link_key), clock)
+    context.install(app, own)
+    look.install(app, config.site)
+    access.install(app, config.site.portal_url)
+    error_pages.install(app)
+    app.add_url_rule("/healthz", access.HEALTH, _health)
+    app.register_blueprint(account_pages.pages)
+    if config.reader.trusted_proxies:
+        count = config.reader.trusted_proxies
+        # The address and the scheme alone; the host is what the Host field says, and access.py compares it.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
+    return app
+
+
+def _health() -> ResponseReturnValue:
+    """For monitoring: 200 if the accounts answer, 503 if not. Tells nothing else."""
+    context.context().accounts.check()
+    return "ok\n", {"Content-Type": "text/plain; charset=utf-8"}

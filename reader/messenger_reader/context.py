@@ -1,0 +1,39 @@
+"""What a page may ask for: the settings, the accounts, the link key, the time. Made once by ``create_app``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import Flask, current_app
+
+from messenger.accounts import Accounts
+
+if TYPE_CHECKING:
+    from messenger.config import Config
+
+_KEY = "messenger"
+
+
+@dataclass(frozen=True)
+class Context:
+    config: Config
+    accounts: Accounts
+    link_key: bytes
+    clock: Callable[[], float]
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.clock())
+
+
+def install(app: Flask, context: Context) -> None:
+    app.extensions[_KEY] = context
+
+
+def context() -> Context:
+    """The running portal's."""
+    found = current_app.extensions[_KEY]
+    assert isinstance(found, Context)
+    return found
