@@ -1,0 +1,146 @@
+"""Take MIME (RFC 2045, 2046, 1847) apart byte for byte: a signature is over bytes, not over what they mean.
+
+Takes bytes and places in them, gives places. Header blocks are capped before anything looks into them.
+"""
+
+import re
+from dataclasses import dataclass
+
+import pybase64
+
+from .refused import Refused, malformed
+
+MAX_HEADER = 512 * 1024
+MAX_CONTENT_TYPE = 4096
+#: A nested boundary may begin like the outer one; thousands of such lines are an attack on our time.
+MAX_FALSE_DELIMITERS = 10_000
+
+PKCS7_MIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+PKCS7_SIGNATURE = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+
+_SPACE = b" \t\r\n"
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=" + _SPACE
+_TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)\s*(?:;|$)", re.ASCII)
+_PARAMETER = re.compile(r";\s*([\w!#$&^.+*'%-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]*))", re.ASCII | re.DOTALL)
+
+Data = bytes | bytearray
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A header block and where its body lies in *data*."""
+
+    data: Data
+    fields: tuple[tuple[str, bytes], ...]
+    #: Where the entity begins, where its body begins, where both end.
+    start: int
+    body: int
+    end: int
+
+    def values(self, name: str) -> list[bytes]:
+        name = name.lower()
+        return [value for field, value in self.fields if field == name]
+
+    def one(self, name: str) -> bytes:
+        """The value of a field that may stand once; empty when it doesn't."""
+        values = self.values(name)
+        if len(values) > 1:
+            raise malformed(f"the field {name} stands {len(values)} times")
+        return values[0] if values else b""
+
+
+def entity(data: Data, start: int = 0, end: int | None = None) -> Entity:
+    """Read the header block at *start*. Line ends may be CRLF or LF, even mixed: milters hand over both."""
+    end = len(data) if end is None else end
+    body, lines = _header_lines(data, start, end)
+    fields: list[tuple[str, list[bytes]]] = []
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and fields:
+            fields[-1][1].append(line)
+            continue
+        name, colon, value = line.partition(b":")
+        name = name.rstrip(b" \t")
+        if not colon or not name or not name.isascii() or b" " in name or line[:1] in (b" ", b"\t"):
+            raise malformed("a line in a header block is no header field")
+        fields.append((name.decode("ascii").lower(), [value]))
+    return Entity(data, tuple((name, b"".join(value).strip()) for name, value in fields), start, body, end)
+
+
+def _header_lines(data: Data, start: int, end: int) -> tuple[int, list[bytes]]:
+    """Where the body begins, and the lines before the empty one, without their line ends."""
+    if data[start : min(start + 2, end)] == b"\r\n" or data[start : start + 1] == b"\n":
+        return start + (2 if data[start : start + 1] == b"\r" else 1), []
+    window = min(end, start + MAX_HEADER)
+    crlf, lf = data.find(b"\n\r\n", start, window), data.find(b"\n\n", start, window)
+    if crlf < 0 and lf < 0:
+        raise malformed(f"no header block of at most {MAX_HEADER} bytes")
+    stop, body = (lf, lf + 2) if crlf < 0 or 0 <= lf < crlf else (crlf, crlf + 3)
+    return body, [line.removesuffix(b"\r") for line in bytes(data[start:stop]).split(b"\n")]
+
+
+def content_type(part: Entity) -> tuple[str, dict[str, str]]:
+    """Type and parameters, names in lower case; empty when there is none or it can't be read."""
+    value = part.one("content-type")
+    if len(value) > MAX_CONTENT_TYPE:
+        raise malformed(f"a Content-Type of {len(value)} bytes")
+    text = value.decode("latin-1")
+    found = _TYPE.match(text)
+    if not found:
+        return "", {}
+    parameters: dict[str, str] = {}
+    for name, quoted, token in _PARAMETER.findall(text, found.end(1)):
+        if name.lower() in parameters:
+            raise malformed(f"the parameter {name[:40]} stands twice in a Content-Type")
+        parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted else token
+    return found[1].lower(), parameters
+
+
+def octets(part: Entity) -> Data:
+    """The body of *part* as the bytes it stands for: base64 decoded, or as it is."""
+    encoding = part.one("content-transfer-encoding").strip().lower()
+    if encoding == b"base64":
+        body = memoryview(part.data)[part.body : part.end]
+        # pybase64 passes over stray characters; at the end, where CBC lets an attacker add some, none is forgiven.
+        if bytes(body[-1024:]).translate(None, _BASE64):
+            raise malformed("base64: characters that don't belong there")
+        try:
+            return pybase64.b64decode(body)
+        except ValueError as error:
+            raise malformed(f"base64: {error}") from error
+    if encoding in (b"", b"7bit", b"8bit", b"binary"):
+        return part.data[part.body : part.end]
+    raise malformed("a Content-Transfer-Encoding that CMS doesn't travel in")
+
+
+def split_signed(part: Entity, boundary: str) -> tuple[int, int, Entity]:
+    """Split multipart/signed: where the signed content begins and ends, and the entity with the signature."""
+    if not 0 < len(boundary) <= 200:
+        raise malformed("multipart/signed: no boundary, or one longer than RFC 2046 allows")
+    mark = b"--" + boundary.encode("latin-1")
+    _, first, closing = _delimiter(part.data, mark, part.body, part.end)
+    signed_end, second, closing_too = _delimiter(part.data, mark, first, part.end)
+    signature_end, rest, closed = _delimiter(part.data, mark, second, part.end)
+    if closing or closing_too or not closed:
+        raise malformed("multipart/signed: not exactly two parts")
+    # Whoever can add blocks to CBC would learn about its padding from what we make of text after the end.
+    if bytes(memoryview(part.data)[rest : part.end]).strip(_SPACE):
+        raise malformed("multipart/signed: something after the end")
+    return first, signed_end, entity(part.data, second, signature_end)
+
+
+def _delimiter(data: Data, mark: bytes, pos: int, end: int) -> tuple[int, int, bool]:
+    """The next boundary line: where what precedes it ends, where what follows begins, is it the closing one."""
+    for _ in range(MAX_FALSE_DELIMITERS):
+        found = data.find(mark, pos, end)
+        if found < 0:
+            break
+        after = found + len(mark)
+        line_end = data.find(b"\n", after, min(end, after + 998))
+        stop = line_end + 1 if line_end >= 0 else end
+        rest = bytes(data[after:stop]) if stop - after <= 998 else b"x"
+        closing = rest.startswith(b"--")
+        if data[found - 1] == 0x0A and not rest[2 if closing else 0 :].strip(_SPACE):
+            # The line end before a boundary line belongs to it, not to the part (RFC 2046, 5.1.1).
+            return max(pos, found - (2 if data[found - 2] == 0x0D else 1)), stop, closing
+        pos = after
+    raise Refused("malformed", "multipart/signed: a boundary line is missing")
