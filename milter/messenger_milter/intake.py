@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 #: More names than these make a log line nobody reads.
 LOGGED_RECIPIENTS = 10
 
+#: Each failing notice may take as long as its submission's patience; a mail for hundreds must not take hours.
+FAILED_NOTICES = 3
+
 
 class Action(enum.Enum):
     """What Postfix is told to do, in the milter protocol's words."""
@@ -107,9 +110,9 @@ def _serve(
     announced: list[str] = []
     failed: list[Exception] = []
 
-    def attempt(step: Callable[[], None], address: str) -> bool:
+    def attempt(step: Callable[[str], None], address: str) -> None:
         try:
-            step()
+            step(address)
         except Exception as error:  # what one mailbox or notice suffers must not stop the others
             failed.append(error)
             expected = isinstance(error, MessengerError)
@@ -121,10 +124,8 @@ def _serve(
                 one_line(error),
                 exc_info=None if expected else error,
             )
-            return False
         finally:
             progress()
-        return True
 
     def deliver(address: str) -> None:
         # An entry outlives the mail: what the person has deleted doesn't come back with a replay.
@@ -142,9 +143,12 @@ def _serve(
 
     waiting: list[str] = []
     for address in mailboxes:
-        attempt(lambda address=address: deliver(address), address)  # type: ignore[misc]
+        attempt(deliver, address)
+    could_deliver = len(failed)
     for address in waiting:
-        attempt(lambda address=address: announce(address), address)  # type: ignore[misc]
+        if len(failed) - could_deliver >= FAILED_NOTICES:
+            break  # nobody takes notices now; the retry goes on from here
+        attempt(announce, address)
     return Outcome(LATER if failed else KEPT, tuple(delivered), tuple(announced))
 
 

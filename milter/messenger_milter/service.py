@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from messenger.submission import Route
 
 from messenger import config as settings
 from messenger import link
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
-from messenger.submission import Route
 from messenger.tunnel import Policy, TunnelKeys, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 

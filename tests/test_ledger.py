@@ -1,0 +1,149 @@
+"""The ledger: who was told of which mail, across crashes, replays and other processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from messenger_milter import ledger as ledger_module
+from messenger_milter.ledger import Ledger, LedgerError
+
+DIGEST = "ab" * 32
+OTHER = "cd" * 32
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "ledger")
+
+
+def test_nobody_has_been_told_of_anything_at_first(ledger):
+    assert not ledger.has(DIGEST, "ann@example.org")
+
+
+def test_an_entry_stands_for_one_mail_and_one_recipient(ledger):
+    ledger.enter(DIGEST, "ann@example.org")
+
+    assert ledger.has(DIGEST, "ann@example.org")
+    assert not ledger.has(DIGEST, "bob@example.org")
+    assert not ledger.has(OTHER, "ann@example.org")
+
+
+def test_an_address_is_the_same_in_any_spelling(ledger):
+    ledger.enter(DIGEST, "Ann@EXAMPLE.org")
+
+    assert ledger.has(DIGEST, "<ann@example.org>")
+
+
+def test_another_process_sees_the_entry(ledger):
+    ledger.enter(DIGEST, "ann@example.org")
+
+    assert Ledger(ledger.root).has(DIGEST, "ann@example.org")
+
+
+def test_entering_twice_is_entering_once(ledger):
+    ledger.enter(DIGEST, "ann@example.org")
+    ledger.enter(DIGEST, "ann@example.org")
+
+    assert len([*ledger.root.rglob(f"{DIGEST}*")]) == 1
+
+
+def test_no_address_can_be_read_off_the_ledger(ledger):
+    ledger.enter(DIGEST, "ann@example.org")
+
+    assert not any("ann" in path.name for path in ledger.root.rglob("*"))
+
+
+def test_the_longest_address_fits(ledger):
+    address = "a" * 64 + "@" + ".".join(["b" * 60] * 3)
+
+    ledger.enter(DIGEST, address)
+
+    assert ledger.has(DIGEST, address)
+
+
+def test_a_ledger_that_cannot_be_written_is_a_temporary_trouble(tmp_path):
+    (tmp_path / "ledger").write_text("a file in the way")
+
+    with pytest.raises(LedgerError, match="cannot write to the ledger") as caught:
+        Ledger(tmp_path / "ledger").enter(DIGEST, "ann@example.org")
+
+    assert caught.value.temporary
+
+
+def test_the_check_names_the_folder_and_the_mend(tmp_path):
+    (tmp_path / "ledger").write_text("a file in the way")
+
+    with pytest.raises(LedgerError, match=r"ledger: .*give it to the user of messenger-milter"):
+        Ledger(tmp_path / "ledger").check()
+
+
+def test_the_check_makes_the_folder_and_leaves_nothing_in_it(ledger):
+    ledger.check()
+
+    assert [*ledger.root.iterdir()] == []
+
+
+def test_pruning_forgets_the_old_and_keeps_the_new(ledger):
+    ledger.enter(DIGEST, "ann@example.org")
+    ledger.enter(OTHER, "ann@example.org")
+    [old] = ledger.root.rglob(f"{DIGEST}*")
+    os.utime(old, (1_000, 1_000))
+
+    assert ledger.prune(older_than=time.time() - 60) == 1
+
+    assert not ledger.has(DIGEST, "ann@example.org")
+    assert ledger.has(OTHER, "ann@example.org")
+
+
+def test_pruning_a_ledger_that_was_never_used_is_nothing(ledger):
+    assert ledger.prune(older_than=time.time()) == 0
+
+
+def test_two_with_the_same_mail_take_turns(ledger):
+    order = []
+
+    def second():
+        with ledger.turn(DIGEST):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with ledger.turn(DIGEST):
+        thread.start()
+        time.sleep(0.05)
+        order.append("first")
+    thread.join()
+
+    assert order == ["first", "second"]
+
+
+def test_two_with_different_mails_do_not_wait_for_each_other(ledger):
+    with ledger.turn(DIGEST), ledger.turn(OTHER):
+        pass
+
+
+def test_waiting_for_a_turn_has_an_end(ledger, monkeypatch):
+    monkeypatch.setattr(ledger_module, "TURN_SECONDS", 0.01)
+    caught = []
+
+    def second():
+        with pytest.raises(LedgerError) as error, ledger.turn(DIGEST):
+            pass
+        caught.append(error.value.temporary)
+
+    with ledger.turn(DIGEST):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+
+    assert caught == [True]
+
+
+def test_turns_leave_nothing_behind(ledger):
+    with ledger.turn(DIGEST):
+        pass
+
+    assert not ledger._turns
