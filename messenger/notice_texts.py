@@ -1,0 +1,105 @@
+"""The texts of the notice: templates and catalogues, ours or the site's own in their place.
+
+A site's folder may hold any of the three templates, and ``locale/<language>/LC_MESSAGES/messenger.po`` for a language
+we lack. Catalogues are read as text, so there is nothing to compile. docs/notice.md is written for who writes either.
+"""
+
+import gettext
+from collections.abc import Mapping
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import PoFileError, read_po
+from jinja2 import (
+    ChoiceLoader,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    select_autoescape,
+)
+from jinja2.sandbox import SandboxedEnvironment
+
+from .errors import MessengerError
+
+SUBJECT, TEXT, HTML = "notice-subject.txt", "notice.txt", "notice.html"
+#: The language of the templates themselves.
+SOURCE = "en"
+
+_HERE = Path(__file__).parent
+_CATALOGUE = Path("LC_MESSAGES", "messenger.po")
+
+
+class NoticeError(MessengerError):
+    """A template or catalogue of the site can't be used. Mail waits in the sender's queue until it is mended."""
+
+    temporary = True
+
+
+@lru_cache(maxsize=16)
+def environment(templates: Path | None, language: str) -> SandboxedEnvironment:
+    """Return what renders the notice in *language*, with the site's own *templates* before ours."""
+    folders = [templates] if templates else []
+    made = SandboxedEnvironment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, _HERE / "templates")]),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    catalogue = _catalogue([folder / "locale" for folder in (*folders, _HERE)], language)
+    # What jinja2.ext.i18n adds to an environment is unknown to its type.
+    made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
+    return made
+
+
+def render(made: SandboxedEnvironment, name: str, values: Mapping[str, object]) -> str:
+    """Render the template *name*."""
+    try:
+        return made.get_template(name).render(values)
+    except TemplateSyntaxError as error:
+        raise NoticeError(f"{error.filename or name}, line {error.lineno}: {error.message}") from error
+    except (TemplateError, OSError, UnicodeDecodeError) as error:
+        raise NoticeError(f"{_file(made, name)}: {error}") from error
+    except Exception as error:  # a template is a program: it may raise anything
+        raise NoticeError(f"{_file(made, name)}: {type(error).__name__}: {error}") from error
+
+
+def _file(made: SandboxedEnvironment, name: str) -> str:
+    loader = made.loader
+    if isinstance(loader, ChoiceLoader):
+        for folder in loader.loaders:
+            if isinstance(folder, FileSystemLoader) and Path(folder.searchpath[0], name).exists():
+                return str(Path(folder.searchpath[0], name))
+    return name
+
+
+def _catalogue(folders: list[Path], language: str) -> gettext.NullTranslations:
+    if language == SOURCE:
+        return gettext.NullTranslations()
+    # de_AT is served by de where it has no catalogue of its own.
+    for name in dict.fromkeys((language, language.partition("_")[0])):
+        for folder in folders:
+            path = folder / name / _CATALOGUE
+            if path.is_file():
+                return _read_catalogue(path)
+    if language.partition("_")[0] == SOURCE:
+        return gettext.NullTranslations()
+    known = sorted({path.parts[-3] for folder in folders for path in folder.glob(f"*/{_CATALOGUE}")} | {SOURCE})
+    raise NoticeError(
+        f"no notice in the language {language!r}, only in {', '.join(known)};"
+        f" choose one of them as [site] language, or write {folders[0] / language / _CATALOGUE}"
+    )
+
+
+def _read_catalogue(path: Path) -> gettext.NullTranslations:
+    compiled = BytesIO()
+    try:
+        with path.open("rb") as file:
+            write_mo(compiled, read_po(file, abort_invalid=True))
+        compiled.seek(0)
+        return gettext.GNUTranslations(compiled)
+    except (OSError, ValueError, PoFileError) as error:
+        raise NoticeError(f"{path}: not a catalogue of gettext: {error}") from error

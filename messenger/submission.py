@@ -1,0 +1,112 @@
+"""Hand a finished mail to the mail system: by sendmail(1), or by SMTP to a port of its own.
+
+When ``submit`` returns, the mail is in the mail system's queue, on disk. Whatever goes wrong is temporary: the mail
+that the notice is about waits in the sender's queue meanwhile. Knows nothing of what it hands over.
+"""
+
+import re
+import smtplib
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .errors import MessengerError
+
+TIMEOUT_SECONDS = 60
+#: How much of what a program complains of goes to the log.
+COMPLAINT_CHARACTERS = 400
+
+
+class SubmissionError(MessengerError):
+    """The mail system didn't take the mail."""
+
+    temporary = True
+
+
+@dataclass(frozen=True)
+class Route:
+    """How mail leaves us."""
+
+    sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
+    #: "host:port"; wins over sendmail.
+    smtp: str = ""
+
+
+def submit(message: bytes, mail_from: str, rcpt_tos: Sequence[str], route: Route) -> None:
+    """Put *message* into the mail system's queue for all of *rcpt_tos*, or raise SubmissionError."""
+    for address in (mail_from, *rcpt_tos):
+        if re.search(r"[\x00-\x1f\x7f]", address):
+            raise SubmissionError(f"a control character in the address {address!a}")
+    if not rcpt_tos:
+        raise SubmissionError("nobody to send to")
+    if route.smtp:
+        _by_smtp(message, mail_from, rcpt_tos, route.smtp)
+    else:
+        _by_sendmail(message, mail_from, rcpt_tos, route.sendmail)
+
+
+def _by_sendmail(message: bytes, mail_from: str, rcpt_tos: Sequence[str], sendmail: Sequence[str]) -> None:
+    # -i: a line with a single dot doesn't end the mail. --: no recipient is an option, whatever it begins with.
+    # Bytes, because addresses are UTF-8 (RFC 6531) whatever the locale of this process is.
+    command = [word.encode() for word in (*sendmail, "-i", "-f", mail_from, "--", *rcpt_tos)]
+    try:
+        done = subprocess.run(
+            command,
+            input=message.replace(b"\r\n", b"\n"),  # sendmail(1) takes text files of this system
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise SubmissionError(
+            f"{sendmail[0]} isn't there: install Postfix, or set sendmail or smtp under [notice]"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise SubmissionError(f"{sendmail[0]} took longer than {TIMEOUT_SECONDS} s") from error
+    except OSError as error:
+        raise SubmissionError(f"can't run {sendmail[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        said = _one_line((done.stderr or done.stdout).decode("utf-8", "replace"))
+        raise SubmissionError(f"{sendmail[0]} ended with status {done.returncode}: {said or 'no reason given'}")
+
+
+def _by_smtp(message: bytes, mail_from: str, rcpt_tos: Sequence[str], server: str) -> None:
+    host, _, port = server.rpartition(":")
+    try:
+        with smtplib.SMTP(host.strip("[]"), int(port), timeout=TIMEOUT_SECONDS) as smtp:
+            _converse(smtp, message, mail_from, rcpt_tos)
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise SubmissionError(f"SMTP to {server}: {_one_line(str(error))}") from error
+
+
+def _converse(smtp: smtplib.SMTP, message: bytes, mail_from: str, rcpt_tos: Sequence[str]) -> None:
+    smtp.ehlo_or_helo_if_needed()
+    options = []
+    head = re.split(rb"\r?\n\r?\n", message, maxsplit=1)[0]
+    if not (head.isascii() and all(address.isascii() for address in (mail_from, *rcpt_tos))):
+        options.append("SMTPUTF8")
+    if not message.isascii():
+        options.append("BODY=8BITMIME")
+    for option in options:
+        extension = option.removeprefix("BODY=")
+        if not smtp.has_extn(extension):
+            raise smtplib.SMTPNotSupportedError(f"the server doesn't offer {extension}, which this mail needs")
+    if "SMTPUTF8" in options:
+        smtp.command_encoding = "utf-8"
+    # Not smtp.sendmail(): it goes on when only some recipients are taken, and then a retry would serve those twice.
+    _command(smtp, 250, "MAIL", f"FROM:<{mail_from}>", *options)
+    for address in rcpt_tos:
+        _command(smtp, 250, "RCPT", f"TO:<{address}>")
+    code, said = smtp.data(re.sub(rb"\r?\n", b"\r\n", message))
+    if code != 250:
+        raise smtplib.SMTPDataError(code, said)
+
+
+def _command(smtp: smtplib.SMTP, expected: int, *words: str) -> None:
+    code, said = smtp.docmd(words[0], " ".join(words[1:]))
+    if code != expected:
+        raise smtplib.SMTPResponseException(code, f"{' '.join(words)}: {said.decode('utf-8', 'replace')}")
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[\s\x00-\x1f\x7f]+", " ", text).strip()[:COMPLAINT_CHARACTERS]
