@@ -1,0 +1,278 @@
+"""The inbox list of one mailbox, kept in SQLite so that a page costs the same in a folder of any size.
+
+It is a cache: the Maildir is the truth. A file that is missing, broken or of another version is made anew, without
+a word to anybody. Where the cache can't be used at all (disk full, no rights) ``use`` raises ``CacheUnusable`` and
+the caller lists the folder itself. Knows SQL and when to look at the folder again; knows nothing of pages.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from messenger.errors import MessengerError
+from messenger.mailbox import Entry, Mailbox
+from messenger.message import Person, Summary
+
+from . import index_file
+
+#: A folder's time stamp may stand still for changes this close together.
+GRAIN_SECONDS = 2.0
+#: After a change of our own we take the new stamp as seen. Somebody else's change in the same instant would hide
+#: behind it, so the folder is compared once more when this has passed.
+DOUBT_SECONDS = 60.0
+NEVER = 1e18
+
+ONE = """
+SELECT name, received, size, flags, subject, sender_name, sender_address, suspicious, attachments, preview
+FROM mail WHERE folder = ? AND name = ?
+"""
+OLDER = """
+SELECT name, received, size, flags, subject, sender_name, sender_address, suspicious, attachments, preview
+FROM mail WHERE folder = ? AND (received, name) < (?, ?) ORDER BY received DESC, name DESC LIMIT ?
+"""
+NEWER = """
+SELECT name, received, size, flags, subject, sender_name, sender_address, suspicious, attachments, preview
+FROM mail WHERE folder = ? AND (received, name) > (?, ?) ORDER BY received, name LIMIT ?
+"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, order=True)
+class Cursor:
+    """A place in the list, which stays where it is when new mail comes."""
+
+    received: int
+    name: str
+
+
+#: Before everything there can be.
+NEWEST = Cursor(2**63 - 1, "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One mail as the index knows it; ``summary`` is None until somebody has looked into it."""
+
+    name: str
+    received: int
+    size: int
+    flags: str
+    summary: Summary | None = None
+
+    @property
+    def seen(self) -> bool:
+        return "S" in self.flags
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.received, self.name)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A page of the list, newest first."""
+
+    rows: tuple[Row, ...]
+    has_newer: bool
+    has_older: bool
+    total: int
+    unread: int
+
+
+def use(path: Path, work: Callable[["Index"], T]) -> T:
+    """Run *work* on the index at *path*, which is made, or made anew, if need be; CacheUnusable if it can't be."""
+    return index_file.use(path, lambda connection: work(Index(connection)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """When and how we last looked at a folder."""
+
+    new_stamp: int
+    cur_stamp: int
+    new_again: float
+    cur_again: float
+
+    def fresh(self, state: tuple[int, int], now: float) -> bool:
+        same = state == (self.new_stamp, self.cur_stamp)
+        return same and now < self.new_again and now < self.cur_again
+
+
+def _again(stamp: int, now: float) -> float:
+    """When to look again at what has changed at *stamp*, looked at *now*."""
+    return NEVER if now - stamp / 1e9 > GRAIN_SECONDS else now + GRAIN_SECONDS
+
+
+class Index:
+    """An open index. Reads see one state; writes are one transaction each, one process at a time."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def update(self, mailbox: Mailbox, folder: str, now: float) -> None:
+        """Bring the list up to date, at the cost of what has changed."""
+        if self._fresh(folder, mailbox.state(folder), now):
+            return
+        with self._writing():
+            known, (new_stamp, cur_stamp) = self._look(folder), mailbox.state(folder)
+            if known and known.fresh((new_stamp, cur_stamp), now):  # another process was quicker
+                return
+            if known and known.cur_stamp == cur_stamp and now < known.cur_again:
+                cur_again = known.cur_again
+            else:
+                found = mailbox.list(folder)
+                self._forget_all_but(folder, {entry.name for entry in found})
+                self._put(folder, found)
+                cur_again = _again(cur_stamp, now)
+            new_stamp, after = self._take_arrivals(mailbox, folder)
+            if after is not None:
+                cur_stamp, cur_again = after, min(cur_again, now + DOUBT_SECONDS)
+            self._note(folder, Look(new_stamp, cur_stamp, _again(new_stamp, now), cur_again))
+
+    def _take_arrivals(self, mailbox: Mailbox, folder: str) -> tuple[int, int | None]:
+        """Move what is new to cur, as whoever lists a Maildir must (maildir(5)).
+
+        Returns the stamp of new as of the last look into it, and that of cur if we have changed it.
+        """
+        moved = False
+        while True:
+            new_stamp, cur_stamp = mailbox.state(folder)  # before the listing: what comes after it shows
+            arrived = _arrivals(mailbox, folder)
+            self._put(folder, arrived)
+            before = moved
+            for entry in arrived:
+                with suppress(MessengerError):  # another program was quicker, or we may not write here
+                    mailbox.flag(entry.name, folder=folder)
+                    moved = True
+            if moved == before or not arrived:
+                return new_stamp, cur_stamp if moved else None
+
+    def flag(self, mailbox: Mailbox, folder: str, name: str, add: str, remove: str, now: float) -> None:
+        """Change flags in the Maildir and here, without making the whole folder look changed."""
+        with self._writing():
+            known, before = self._look(folder), mailbox.state(folder)
+            flags = mailbox.flag(name, add=add, remove=remove, folder=folder)
+            self._db.execute("UPDATE mail SET flags = ? WHERE folder = ? AND name = ?", (flags, folder, name))
+            if known and known.fresh(before, now):
+                cur_stamp = mailbox.state(folder)[1]
+                doubt = min(known.cur_again, now + DOUBT_SECONDS)
+                self._note(folder, Look(known.new_stamp, cur_stamp, known.new_again, doubt))
+
+    def page(self, folder: str, size: int, older: Cursor | None = None, newer: Cursor | None = None) -> Rows:
+        """Up to *size* mails older (or newer) than a cursor; the newest ones without."""
+        if newer:
+            found = self._rows(NEWER, folder, newer, size + 1)
+            rows, has_newer, has_older = found[:size][::-1], len(found) > size, True
+        else:
+            found = self._rows(OLDER, folder, older or NEWEST, size + 1)
+            rows, has_newer, has_older = found[:size], older is not None, len(found) > size
+        total, unread = self._db.execute("SELECT total, unread FROM folder WHERE folder = ?", (folder,)).fetchone() or (
+            0,
+            0,
+        )
+        return Rows(tuple(rows), has_newer, has_older, total, unread)
+
+    def neighbours(self, folder: str, name: str) -> tuple[Row | None, Row | None]:
+        """The next newer and the next older mail."""
+        row = self.row(folder, name)
+        if row is None:
+            return None, None
+        newer = self._rows(NEWER, folder, row.cursor, 1)
+        older = self._rows(OLDER, folder, row.cursor, 1)
+        return (newer[0] if newer else None), (older[0] if older else None)
+
+    def row(self, folder: str, name: str) -> Row | None:
+        rows = [_row(*row) for row in self._db.execute(ONE, (folder, name))]
+        return rows[0] if rows else None
+
+    def remember(self, folder: str, summaries: Iterable[tuple[str, Summary]]) -> None:
+        """Keep what was found inside of mails. A name stands for its bytes, so this never goes stale."""
+        values = [
+            (_storable(s.subject), _storable(s.sender.name), _storable(s.sender.address), int(s.sender.suspicious),
+             int(s.has_attachments), _storable(s.preview), folder, name)
+            for name, s in summaries
+        ]  # fmt: skip
+        if not values:
+            return
+        with self._writing():
+            self._db.executemany(
+                "UPDATE mail SET subject = ?, sender_name = ?, sender_address = ?, suspicious = ?, attachments = ?,"
+                " preview = ? WHERE folder = ? AND name = ?",
+                values,
+            )
+
+    def _rows(self, query: str, folder: str, cursor: Cursor, limit: int) -> list[Row]:
+        found = self._db.execute(query, (folder, cursor.received, cursor.name, limit))
+        return [_row(*row) for row in found]
+
+    def _look(self, folder: str) -> Look | None:
+        found = self._db.execute(
+            "SELECT new_stamp, cur_stamp, new_again, cur_again FROM folder WHERE folder = ?", (folder,)
+        ).fetchone()
+        return Look(*found) if found else None
+
+    def _fresh(self, folder: str, state: tuple[int, int], now: float) -> bool:
+        known = self._look(folder)
+        return known is not None and known.fresh(state, now)
+
+    def _forget_all_but(self, folder: str, names: set[str]) -> None:
+        known = self._db.execute("SELECT name FROM mail WHERE folder = ?", (folder,))
+        gone = [(folder, name) for (name,) in known if name not in names]
+        self._db.executemany("DELETE FROM mail WHERE folder = ? AND name = ?", gone)
+
+    def _put(self, folder: str, found: Iterable[Entry]) -> None:
+        self._db.executemany(
+            "INSERT INTO mail (folder, name, received, size, flags) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (folder, name) DO UPDATE"
+            " SET received = excluded.received, size = excluded.size, flags = excluded.flags"
+            " WHERE flags <> excluded.flags OR received <> excluded.received",
+            ((folder, entry.name, entry.received, entry.size, entry.flags) for entry in found),
+        )
+
+    def _note(self, folder: str, look: Look) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO folder SELECT ?1, ?2, ?3, ?4, ?5,"
+            " (SELECT count(*) FROM mail WHERE folder = ?1),"
+            " (SELECT count(*) FROM mail WHERE folder = ?1 AND instr(flags, 'S') = 0)",
+            (folder, look.new_stamp, look.cur_stamp, look.new_again, look.cur_again),
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # SQLite has ended it by itself when the disk is full
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _arrivals(mailbox: Mailbox, folder: str) -> list[Entry]:
+    """What lies in new/, at the cost of that alone: names and dates. The mails themselves are Mailbox's."""
+    found = []
+    with suppress(OSError), os.scandir(mailbox.root / (f".{folder}" if folder else "") / "new") as files:
+        for file in files:
+            if not file.name.startswith(".") and file.name.isascii() and ":" not in file.name:
+                facts = file.stat(follow_symlinks=False)
+                found.append(Entry(file.name, "", folder, int(facts.st_mtime), facts.st_size, new=True))
+    return found
+
+
+def _row(name: str, received: int, size: int, flags: str, subject: str | None, *inside: Any) -> Row:
+    if subject is None:
+        return Row(name, received, size, flags)
+    sender_name, sender_address, suspicious, attachments, preview = inside
+    sender = Person(sender_name, sender_address, bool(suspicious))
+    return Row(name, received, size, flags, Summary(subject, sender, None, bool(attachments), preview))
+
+
+def _storable(text: str) -> str:
+    """A lone surrogate can't be stored or sent as UTF-8."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,116 @@
+"""The file an index lives in: opened, made, and thrown away when it is no good.
+
+Knows SQLite, modes and locks; knows nothing of mail beyond the names of its columns.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from messenger.errors import MessengerError
+
+from . import cache_folder
+
+#: Any change to SCHEMA, or to what a column means, needs another number here.
+VERSION = 1
+SCHEMA = """
+CREATE TABLE folder (
+    folder TEXT PRIMARY KEY,
+    new_stamp INTEGER NOT NULL, cur_stamp INTEGER NOT NULL, -- Mailbox.state() as of the last look
+    new_again REAL NOT NULL, cur_again REAL NOT NULL,       -- when to look again even if that hasn't changed
+    total INTEGER NOT NULL, unread INTEGER NOT NULL
+) STRICT;
+CREATE TABLE mail (
+    folder TEXT NOT NULL, name TEXT NOT NULL,
+    received INTEGER NOT NULL, size INTEGER NOT NULL, flags TEXT NOT NULL,
+    subject TEXT, sender_name TEXT, sender_address TEXT, suspicious INTEGER, attachments INTEGER, preview TEXT,
+    PRIMARY KEY (folder, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mail_by_age ON mail (folder, received, name);
+CREATE INDEX mail_unread ON mail (folder) WHERE instr(flags, 'S') = 0;
+"""
+#: SQLite's primary result codes that say the file itself is no good.
+BROKEN = {
+    sqlite3.SQLITE_ERROR,  # other tables than ours
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_NOTADB,
+}
+
+T = TypeVar("T")
+
+
+class CacheUnusable(MessengerError):
+    """The index can't be opened or written; the folder itself still can be listed."""
+
+    temporary = True
+
+
+def use(path: Path, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run *work* on the index at *path*, made anew first if it is broken."""
+    try:
+        cache_folder.make(path.parent)
+        try:
+            return _run(path, work)
+        except sqlite3.Error as error:
+            if (error.sqlite_errorcode & 0xFF) not in BROKEN:
+                raise
+            _throw_away(path)
+            return _run(path, work)
+    except (sqlite3.Error, OSError) as error:
+        raise CacheUnusable(f"index {path}: {error}; the folder is listed without it") from error
+
+
+def _run(path: Path, work: Callable[[sqlite3.Connection], T]) -> T:
+    with _locked(path, fcntl.LOCK_SH), closing(_connect(path)) as connection:
+        return work(connection)
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """Nobody throws the file away while somebody else has it open: SQLite would mix the old with the new."""
+    descriptor = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _throw_away(path: Path) -> None:
+    with _locked(path, fcntl.LOCK_EX):
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite alone would let the umask decide
+    connection = sqlite3.connect(path, timeout=15, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if _version(connection) != VERSION:
+            _create(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Fill an empty file; one of another version has the tables already and so counts as broken."""
+    connection.execute("BEGIN IMMEDIATE")
+    if _version(connection) != VERSION:  # else another process was quicker
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")

@@ -1,0 +1,369 @@
+"""The inbox list: right after every change, right without its cache, and quick where it counts."""
+
+import os
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from messenger.mailbox import Mailbox, mailbox_of
+from messenger_reader import cache_folder, index
+from messenger_reader import inbox as inbox_module
+from messenger_reader.inbox import Inbox
+from messenger_reader.index import Cursor
+
+ADDRESS = "alice@example.net"
+
+
+class Clock:
+    """Far enough behind every file's time stamp, or ahead of it, as a test wants."""
+
+    def __init__(self) -> None:
+        self.now = 4e9
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path) -> Mailbox:
+    (tmp_path / "mail").mkdir()
+    return mailbox_of(tmp_path / "mail", ADDRESS)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, mailbox: Mailbox, clock: Clock) -> Inbox:
+    return Inbox(mailbox, tmp_path / "cache", ADDRESS, clock)
+
+
+def deliver(mailbox: Mailbox, subject: str, received: int = 0, flags: str = "") -> str:
+    raw = f"From: Bob <bob@example.org>\r\nSubject: {subject}\r\n\r\nHello {subject}\r\n".encode()
+    name = sha256(raw).hexdigest()
+    mailbox.deliver(raw, name, flags=flags)
+    if received:
+        [path] = mailbox.root.glob(f"*/{name}*")
+        os.utime(path, (received, received))
+    return name
+
+
+def many(mailbox: Mailbox, count: int) -> list[str]:
+    """Oldest first, a second apart."""
+    return [deliver(mailbox, f"Number {at}", 1_700_000_000 + at) for at in range(count)]
+
+
+def subjects(rows: index.Rows) -> list[str]:
+    return [row.summary.subject if row.summary else "?" for row in rows.rows]
+
+
+def cache_file(tmp_path: Path) -> Path:
+    return cache_folder.folder_of(tmp_path / "cache", ADDRESS) / "inbox.sqlite"
+
+
+def test_a_mailbox_that_never_got_mail_is_empty(inbox):
+    rows = inbox.page()
+
+    assert (rows.rows, rows.total, rows.unread) == ((), 0, 0)
+    assert not rows.has_newer
+    assert not rows.has_older
+
+
+def test_the_newest_mail_comes_first_with_what_is_in_it(inbox, mailbox):
+    deliver(mailbox, "old", 1_700_000_000)
+    deliver(mailbox, "new", 1_700_000_100)
+
+    rows = inbox.page()
+
+    assert subjects(rows) == ["new", "old"]
+    assert rows.rows[0].summary.sender.address == "bob@example.org"
+    assert rows.rows[0].summary.preview == "Hello new"
+    assert rows.unread == 2
+
+
+def test_what_is_listed_moves_from_new_to_cur(inbox, mailbox):
+    name = deliver(mailbox, "one")
+
+    inbox.page()
+
+    assert [path.name for path in (mailbox.root / "cur").iterdir()] == [f"{name}:2,"]
+    assert not list((mailbox.root / "new").iterdir())
+
+
+def test_a_second_visit_reads_no_mail(inbox, mailbox, monkeypatch):
+    many(mailbox, 5)
+    first = inbox.page()
+    monkeypatch.setattr(Mailbox, "read", lambda *_: pytest.fail("read a mail"))
+    monkeypatch.setattr(Mailbox, "list", lambda *_: pytest.fail("listed the folder"))
+
+    assert subjects(inbox.page()) == subjects(first)
+
+
+def test_new_mail_shows_at_once_and_costs_no_look_at_the_rest(inbox, mailbox, monkeypatch):
+    many(mailbox, 5)
+    inbox.page()
+    deliver(mailbox, "fresh")
+    monkeypatch.setattr(Mailbox, "list", lambda *_: pytest.fail("listed the folder"))
+
+    assert subjects(inbox.page())[0] == "fresh"
+
+
+def test_mail_that_comes_in_the_same_tick_of_the_clock_is_not_missed(inbox, mailbox, clock):
+    clock.now = (mailbox.root.parent.parent.parent).stat().st_mtime
+    deliver(mailbox, "first")
+    inbox.page()
+    stamp = (mailbox.root / "new").stat().st_mtime_ns
+    deliver(mailbox, "second")
+    os.utime(mailbox.root / "new", ns=(stamp, stamp))
+
+    assert "second" not in subjects(inbox.page())
+    clock.now += 5
+    assert "second" in subjects(inbox.page())
+
+
+def test_a_flag_set_by_another_program_shows(inbox, mailbox):
+    name = deliver(mailbox, "one")
+    inbox.page()
+
+    mailbox.flag(name, add="S")
+
+    assert inbox.page().unread == 0
+    assert inbox.page().rows[0].seen
+
+
+def test_a_mail_deleted_by_another_program_goes(inbox, mailbox):
+    gone, stays = deliver(mailbox, "gone"), deliver(mailbox, "stays")
+    inbox.page()
+
+    (mailbox.root / "cur" / f"{gone}:2,").unlink()
+
+    assert [row.name for row in inbox.page().rows] == [stays]
+    assert inbox.page().total == 1
+
+
+def test_a_flag_of_our_own_costs_no_look_at_the_rest(inbox, mailbox, monkeypatch):
+    names = many(mailbox, 5)
+    inbox.page()
+    monkeypatch.setattr(Mailbox, "list", lambda *_: pytest.fail("listed the folder"))
+
+    inbox.flag(names[0], add="S")
+
+    assert inbox.page().unread == 4
+    assert inbox.place(names[0]).row.seen
+
+
+def test_what_hides_behind_a_flag_of_our_own_shows_a_minute_later(inbox, mailbox, clock):
+    names = many(mailbox, 3)
+    inbox.page()
+    inbox.flag(names[0], add="S")
+    stamp = (mailbox.root / "cur").stat().st_mtime_ns
+    (mailbox.root / "cur" / f"{names[1]}:2,").unlink()
+    os.utime(mailbox.root / "cur", ns=(stamp, stamp))
+
+    assert inbox.page().total == 3
+    clock.now += index.DOUBT_SECONDS
+    assert inbox.page().total == 2
+
+
+def test_a_flag_of_our_own_on_a_folder_that_has_changed_hides_nothing(inbox, mailbox):
+    names = many(mailbox, 3)
+    inbox.page()
+    mailbox.flag(names[1], add="S")
+
+    inbox.flag(names[0], add="S")
+
+    assert inbox.page().unread == 1
+
+
+def test_pages_of_fifty_hold_every_mail_once_both_ways(inbox, mailbox):
+    names = many(mailbox, 120)
+
+    first = inbox.page()
+    second = inbox.page(older=first.rows[-1].cursor)
+    third = inbox.page(older=second.rows[-1].cursor)
+    back = inbox.page(newer=third.rows[0].cursor)
+
+    assert [row.name for page in (first, second, third) for row in page.rows] == names[::-1]
+    assert [(page.has_newer, page.has_older) for page in (first, second, third)] == [
+        (False, True),
+        (True, True),
+        (True, False),
+    ]
+    assert back.rows == second.rows
+
+
+def test_new_mail_moves_no_page_that_is_being_turned(inbox, mailbox):
+    names = many(mailbox, 60)
+    first = inbox.page()
+    for at in range(10):
+        deliver(mailbox, f"Later {at}", 1_800_000_000 + at)
+
+    assert [row.name for row in inbox.page(older=first.rows[-1].cursor).rows] == names[9::-1]
+
+
+def test_mails_of_the_same_second_are_all_listed(inbox, mailbox):
+    names = {deliver(mailbox, f"Number {at}", 1_700_000_000) for at in range(70)}
+
+    first = inbox.page()
+    second = inbox.page(older=first.rows[-1].cursor)
+
+    assert {row.name for row in (*first.rows, *second.rows)} == names
+
+
+def test_a_cursor_that_leads_past_the_end_leads_to_the_newest(inbox, mailbox):
+    names = many(mailbox, 3)
+
+    assert [row.name for row in inbox.page(older=Cursor(1, "x")).rows] == names[::-1]
+    assert [row.name for row in inbox.page(newer=Cursor(2**60, "x")).rows] == names[::-1]
+
+
+def test_a_mail_knows_its_neighbours(inbox, mailbox):
+    oldest, middle, newest = many(mailbox, 3)
+
+    place = inbox.place(middle)
+
+    assert (place.newer.name, place.row.name, place.older.name) == (newest, middle, oldest)
+    assert inbox.place(newest).newer is None
+    assert inbox.place(oldest).older is None
+    assert inbox.place("unheard-of").row is None
+
+
+@pytest.mark.parametrize("damage", ["garbage", "half", "other version", "other tables"])
+def test_a_broken_index_is_made_anew_without_a_word(inbox, mailbox, tmp_path, damage, caplog):
+    many(mailbox, 60)
+    whole = inbox.page()
+    path = cache_file(tmp_path)
+    if damage == "garbage":
+        path.write_bytes(b"not a database at all" * 1000)
+    elif damage == "half":
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] + b"\xff" * 4096)
+    else:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA user_version = 999" if damage == "other version" else "DROP TABLE mail")
+        connection.close()
+
+    again = inbox.page()
+
+    assert subjects(again) == subjects(whole)
+    assert (again.total, again.unread) == (60, 60)
+    assert caplog.text == ""
+
+
+def test_a_cache_that_was_deleted_is_made_anew(inbox, mailbox, tmp_path):
+    names = many(mailbox, 3)
+    inbox.page()
+    shutil.rmtree(tmp_path / "cache")
+
+    assert [row.name for row in inbox.page().rows] == names[::-1]
+
+
+@pytest.fixture(params=["a file in its place", "a full disk"])
+def no_cache(request, tmp_path, monkeypatch):
+    """The cache can't be used. (Rights don't stop root, who may run the tests.)"""
+    if request.param == "a file in its place":
+        (tmp_path / "cache").write_text("in the way")
+    else:
+
+        def full(self, *_):
+            self._db.execute("PRAGMA max_page_count = 1")
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+
+        monkeypatch.setattr(index.Index, "update", full)
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_without_a_cache_the_pages_are_the_same(inbox, mailbox):
+    names = many(mailbox, 120)
+
+    first = inbox.page()
+    second = inbox.page(older=first.rows[-1].cursor)
+    third = inbox.page(older=second.rows[-1].cursor)
+    back = inbox.page(newer=third.rows[0].cursor)
+
+    assert [row.name for page in (first, second, third) for row in page.rows] == names[::-1]
+    assert subjects(first)[0] == "Number 119"
+    assert back.rows == second.rows
+    assert (first.total, first.unread) == (120, 120)
+    assert (inbox.place(names[1]).newer.name, inbox.place(names[1]).older.name) == (names[2], names[0])
+
+
+def test_without_a_cache_flags_are_set(tmp_path, inbox, mailbox):
+    (tmp_path / "cache").write_text("in the way")
+    name = deliver(mailbox, "one")
+
+    inbox.flag(name, add="S")
+
+    assert inbox.page().unread == 0
+
+
+def test_the_index_is_nobody_elses_to_read(inbox, mailbox, tmp_path):
+    deliver(mailbox, "one")
+
+    previous = os.umask(0)
+    try:
+        inbox.page()
+    finally:
+        os.umask(previous)
+
+    for path in (tmp_path / "cache").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_mail_that_cannot_be_read_leaves_the_others_shown(inbox, mailbox, monkeypatch):
+    bad, good = deliver(mailbox, "bad", 1_700_000_000), deliver(mailbox, "good", 1_700_000_001)
+    read = Mailbox.read
+
+    def refuse(self, name, folder=""):
+        if name == bad:
+            raise inbox_module.MessengerError("can't read it")
+        return read(self, name, folder)
+
+    monkeypatch.setattr(Mailbox, "read", refuse)
+
+    rows = inbox.page()
+
+    assert [row.name for row in rows.rows] == [good, bad]
+    assert rows.rows[1].summary is None
+
+
+def test_many_at_once_all_see_every_mail_once(tmp_path, mailbox):
+    names = many(mailbox, 40)
+
+    def visit(_):
+        return [row.name for row in Inbox(mailbox, tmp_path / "cache", ADDRESS).page().rows]
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(visit, range(24)))
+
+    assert all(one == names[::-1] for one in seen)
+
+
+def test_one_throws_a_broken_index_away_while_others_read(tmp_path, mailbox):
+    names = many(mailbox, 40)
+    path = cache_file(tmp_path)
+
+    def visit(at):
+        if at % 5 == 0 and path.exists():
+            path.write_bytes(b"broken " * 500)
+        return [row.name for row in Inbox(mailbox, tmp_path / "cache", ADDRESS).page().rows]
+
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(visit, range(30)))
+
+    assert all(one == names[::-1] for one in seen)
+
+
+def test_two_people_have_two_caches(tmp_path):
+    assert cache_folder.folder_of(tmp_path, ADDRESS) != cache_folder.folder_of(tmp_path, "bob@example.net")
+    assert "alice" not in str(cache_folder.folder_of(tmp_path, ADDRESS))
