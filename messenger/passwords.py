@@ -148,7 +148,7 @@ class Hasher:
         with self._turn():
             try:
                 Argon2id.verify_phc_encoded(_bytes(password), hashed or self._nobody)
-            except InvalidKey:
+            except (InvalidKey, ValueError):  # not this password, or no hash at all
                 return False
         return hashed is not None
 
