@@ -5,7 +5,7 @@ read. flask-login asks for the person of each request; its own signed cookies, w
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Request, Response, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -127,7 +127,10 @@ def _reader_of(request: Request) -> Reader | None:
 
 def _ask_to_log_in() -> ResponseReturnValue:
     # What a form held is gone; the page to come back to is one that can be asked for again.
-    back = request.full_path.rstrip("?") if request.method == "GET" else None
+    back = None
+    if request.method == "GET":
+        query = request.query_string.decode("ascii", "ignore")
+        back = quote(request.path) + (f"?{query}" if query else "")
     return redirect(url_for("account.login", next=back), 303)
 
 

@@ -24,8 +24,8 @@ pages = Blueprint("account", __name__)
 #: Carries a link's token to a page whose address has none in it.
 LINK_COOKIE = "__Host-link"
 LINK_SECONDS = 3600
-#: A path of ours: not "//elsewhere", no backslash that a browser takes for a slash, no scheme, no controls.
-OUR_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%+,:@-]*", re.ASCII)
+#: A path of ours: not "//elsewhere", no backslash that a browser takes for a slash, nothing it would skip.
+OUR_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 
 
 @pages.get("/l/<token>")

@@ -14,7 +14,7 @@ from messenger.accounts import Accounts
 from messenger.link import load_key
 from messenger.passwords import Hasher
 
-from . import access, account_pages, context, error_pages, look
+from . import access, account_pages, context, error_pages, help_pages, look, mail_pages
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -27,6 +27,7 @@ FORM_FIELDS = 50
 def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher: Hasher | None = None) -> Flask:
     """Make the app; *clock* and a cheap *hasher* are for tests. Raises a MessengerError if it can't work."""
     app = Flask(__name__)
+    app.debug = False  # whatever FLASK_DEBUG says
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = FORM_BYTES
     app.config["MAX_FORM_PARTS"] = FORM_FIELDS
     accounts = Accounts(
@@ -42,7 +43,8 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
     access.install(app, config.site.portal_url)
     error_pages.install(app)
     app.add_url_rule("/healthz", access.HEALTH, _health)
-    app.register_blueprint(account_pages.pages)
+    for blueprint in (account_pages.pages, mail_pages.pages, help_pages.pages):
+        app.register_blueprint(blueprint)
     if config.reader.trusted_proxies:
         count = config.reader.trusted_proxies
         # The address and the scheme alone; the host is what the Host field says, and access.py compares it.

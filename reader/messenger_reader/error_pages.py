@@ -10,13 +10,14 @@ from pathlib import Path
 from flask import Flask, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
+import messenger
 from messenger.errors import MessengerError
 
 from .language import gettext as _
 
 log = logging.getLogger(__name__)
 
-OURS = Path(__file__).parents[2]
+OURS = (Path(__file__).parent, Path(messenger.__file__).parent)
 
 
 def install(app: Flask) -> None:
@@ -26,9 +27,13 @@ def install(app: Flask) -> None:
 
 
 def page(status: int) -> Response:
-    """The page for *status*, in the look of the site."""
+    """The page for *status*, in the look of the site; in plain words where not even that works."""
     heading, advice = _words(status)
-    return make_response(render_template("error.html", heading=heading, advice=advice), status)
+    try:
+        return make_response(render_template("error.html", heading=heading, advice=advice), status)
+    except Exception as error:
+        log.error("error page %d: %s at %s", status, type(error).__name__, _places(error))
+        return Response(f"{heading}. {advice}\n", status, content_type="text/plain; charset=utf-8")
 
 
 def _words(status: int) -> tuple[str, str]:
@@ -85,10 +90,13 @@ def _trouble(error: MessengerError) -> Response:
 
 def _surprise(error: Exception) -> Response:
     # The kind and the place: what str(error) holds may be somebody's mail.
-    places = [
+    log.error("%s %s: %s at %s", request.method, request.endpoint, type(error).__name__, _places(error))
+    return page(500)
+
+
+def _places(error: Exception) -> str:
+    return " > ".join(
         f"{Path(frame.filename).name}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(OURS)
-    ]
-    log.error("%s %s: %s at %s", request.method, request.endpoint, type(error).__name__, " > ".join(places))
-    return page(500)
+        if any(Path(frame.filename).is_relative_to(folder) for folder in OURS)
+    )

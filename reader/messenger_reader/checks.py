@@ -1,0 +1,55 @@
+"""Test what the reader leans on before anybody logs in: each problem is a sentence that says how to mend it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from messenger.link import LinkError, load_key
+
+if TYPE_CHECKING:
+    from messenger.config import Config
+
+
+def problems(config: Config) -> list[str]:
+    """Everything wrong at once, so that mending takes one round. Changes nothing."""
+    return [
+        *_link_key(config.notice.link_key),
+        *_mail_root(config.mail.root),
+        *_database(config.accounts.database),
+        *_cache(config.reader.cache),
+    ]
+
+
+def _link_key(path: Path) -> Iterator[str]:
+    try:
+        load_key(path)
+    except LinkError as error:
+        yield str(error)
+
+
+def _mail_root(root: Path) -> Iterator[str]:
+    if not root.is_dir():
+        yield f"the mail root {root} is missing: mount or make it, and give it to the group of messenger-reader"
+    elif not os.access(root, os.R_OK | os.X_OK):
+        yield f"cannot read the mail root {root}: give it to the group of messenger-reader, mode 2770"
+
+
+def _database(path: Path) -> Iterator[str]:
+    folder = path.parent
+    if not folder.is_dir():
+        yield f"the folder {folder}, for the accounts, is missing: make it, for messenger-reader alone, mode 700"
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        yield f"cannot write to the folder {folder}, for the accounts: give it to messenger-reader, mode 700"
+    elif path.exists() and not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+        yield f"cannot write to the accounts database {path}: give it to messenger-reader, mode 600"
+
+
+def _cache(folder: Path) -> Iterator[str]:
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        yield f"cannot write to the cache {folder}: make the folder, and give it to messenger-reader"

@@ -1,0 +1,118 @@
+"""The command messenger-reader: read the settings once, then let gunicorn answer browsers until told to stop.
+
+The only place of the reader that knows the settings file and the process it runs in.
+"""
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from messenger import config as settings
+from messenger.accounts import Accounts
+from messenger.config_forms import host_port
+from messenger.errors import MessengerError
+
+from . import checks
+from .app import create_app
+
+log = logging.getLogger(__name__)
+
+# sysexits.h: systemd doesn't start us again for this one.
+EX_CONFIG = 78
+THREADS = 8
+#: A worker whose main loop is stuck for this long is replaced; a slow page doesn't hold that loop up.
+STUCK_SECONDS = 60
+#: How long a stop waits for answers under way; below systemd's TimeoutStopSec.
+SETTLE_SECONDS = 30
+#: nginx, in front, keeps its connections to us open between requests.
+KEEPALIVE_SECONDS = 15
+REQUEST_LINE_BYTES, HEADER_FIELDS, HEADER_FIELD_BYTES = 4094, 64, 8190
+
+
+def _listen(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value and host_port(value)
+    except ValueError as error:
+        raise click.BadParameter(f'expected HOST:PORT such as 127.0.0.1:8025, found "{value}"') from error
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Settings file.")
+@click.option("--check", "only_check", is_flag=True, help="Test settings, keys and folders, then exit.")
+@click.option("--listen", callback=_listen, help="Another HOST:PORT than the settings name.")
+def main(path: Path | None, only_check: bool, listen: str | None) -> None:
+    """Show people their messages: the web portal, for a web server such as nginx in front of it."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        config = settings.load(path)
+        found = checks.problems(config)
+        if not found and not only_check:
+            # Makes the tables once, before the workers start, and says what is wrong in one sentence.
+            Accounts(config.accounts.database).close()
+    except MessengerError as error:
+        found = [str(error)]
+    if found:
+        click.echo("\n".join(found), err=True)
+        sys.exit(EX_CONFIG)
+    if only_check:
+        click.echo("settings, keys and folders are fine")
+        return
+    if listen:
+        config = replace(config, reader=replace(config.reader, listen=listen))
+    Server(config).run()
+
+
+class Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """One plain line each, as everything of ours; the journal knows time and process."""
+
+    error_fmt = "%(message)s"
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, set up by our settings alone: no file, no environment, no command line of its own."""
+
+    def __init__(self, config: settings.Config) -> None:
+        self._config = config
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in gunicorn_settings(self._config).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return create_app(self._config)
+
+
+def gunicorn_settings(config: settings.Config) -> dict[str, object]:
+    """What differs from gunicorn's defaults, or must not be taken from its environment variables."""
+    return {
+        # A socket handed over by systemd wins over this; gunicorn sees to that, and to sd_notify.
+        "bind": config.reader.listen,
+        "proc_name": "messenger-reader",
+        "workers": config.reader.workers,
+        "worker_class": "gthread",
+        "threads": THREADS,
+        "timeout": STUCK_SECONDS,
+        "graceful_timeout": SETTLE_SECONDS,
+        "keepalive": KEEPALIVE_SECONDS,
+        "limit_request_line": REQUEST_LINE_BYTES,
+        "limit_request_fields": HEADER_FIELDS,
+        "limit_request_field_size": HEADER_FIELD_BYTES,
+        # What proxies say is believed by app.py, as many as the settings name, and by nobody else.
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
+        "forwarder_headers": "",
+        # Addresses of pages hold links' tokens and messages' names: no access log.
+        "accesslog": None,
+        "errorlog": "-",
+        "loglevel": "info",
+        "logger_class": Log,
+        # A second door to the process that nobody here needs.
+        "control_socket_disable": True,
+    }
