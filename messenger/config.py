@@ -9,12 +9,12 @@ import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from . import config_forms as forms
 from .config_forms import Form
 from .config_lines import places
-from .config_reading import Reading, shown
+from .config_reading import Reading, hints, shown
 from .envelope import normal
 from .errors import MessengerError
 from .tunnel_fields import Fields
@@ -127,6 +127,15 @@ def load(path: Path | None = None) -> Config:
     """Read the settings, or raise one ConfigError that names everything wrong with them."""
     path = settings_path(path)
     return parse(_text(path), path)
+
+
+def check(section: str, key: str, value: Any) -> Any:
+    """Return what the settings would make of one value, or raise ConfigError with what was expected."""
+    reading = Reading(DEFAULT_PATH.parent, {})
+    found = reading.value(hints(hints(Config)[section])[key], value, (section, key))
+    if reading.errors:
+        raise ConfigError("; ".join(text for _, text in reading.errors))
+    return found
 
 
 def parse(text: str, path: Path) -> Config:

@@ -1,0 +1,122 @@
+"""Folders and secrets on disk: who owns what, and how tightly it is shut.
+
+The services run as users of their own (systemd/sysusers.d). Where those don't exist, as when somebody tries the system
+in a folder, everything belongs to who runs the command, and nobody else may look.
+"""
+
+import grp
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import DEFAULT_PATH, Config
+
+MILTER = "messenger-milter"
+READER = "messenger-reader"
+#: Milter and reader: the Maildirs and the link key.
+SHARED = "messenger"
+#: Whoever derives PDF passwords.
+PDF = "messenger-pdf"
+POSTFIX = "postfix"
+
+
+@dataclass(frozen=True)
+class Folder:
+    path: Path
+    #: With the services' users, and without them.
+    mode: int
+    alone: int
+    user: str
+    group: str
+
+
+def folders(config: Config, settings: Path) -> Iterator[Folder]:
+    """List the folders that the services need."""
+    yield Folder(settings.parent / "keys", 0o750, 0o700, "root", SHARED)
+    yield Folder(config.mail.root, 0o2770, 0o2770, MILTER, SHARED)
+    yield Folder(config.intake.ledger, 0o700, 0o700, MILTER, MILTER)
+    yield Folder(config.accounts.database.parent, 0o700, 0o700, READER, READER)
+    yield Folder(config.reader.cache, 0o700, 0o700, READER, READER)
+    if not config.intake.socket.startswith("inet"):
+        # Set-group-ID: the socket then belongs to Postfix's group, and Postfix may connect.
+        yield Folder(Path(config.intake.socket).parent, 0o2750, 0o755, MILTER, POSTFIX)
+
+
+def make(folder: Folder) -> str:
+    """Make a folder, or give root's to the service it is for; return what was done, or ""."""
+    owners = _owners(folder.user, folder.group)
+    if not folder.path.is_dir():
+        make_path(folder.path.parent)
+        folder.path.mkdir(mode=0o700)
+        _own(folder.path, folder.mode if owners else folder.alone, owners)
+        return f"made {folder.path}"
+    found = folder.path.stat()
+    # Made before the users were. What somebody else owns, or filled, was arranged by somebody: leave it.
+    fresh = folder.user == "root" or not any(folder.path.iterdir())
+    if owners and found.st_uid == 0 and owners != (found.st_uid, found.st_gid) and fresh:
+        _own(folder.path, folder.mode, owners)
+        return f"gave {folder.path} to {folder.user}:{folder.group}"
+    return ""
+
+
+def advice(folder: Folder) -> str:
+    """Return what the owner of an existing folder should change so that its service can work there, or ""."""
+    owners = _owners(folder.user, folder.group)
+    if not owners or not folder.path.is_dir() or folder.path.stat().st_uid == owners[0]:
+        return ""
+    return f"chown {folder.user}:{folder.group} {folder.path}; chmod {folder.mode:o} {folder.path}"
+
+
+def own_secret(path: Path, group: str) -> str:
+    """Let *group* read a secret of root's, where that group exists; return what was done, or ""."""
+    owners = _owners("root", group)
+    found = path.stat()
+    if owners and (found.st_uid, found.st_gid) != owners:
+        _own(path, 0o640, owners)
+        return f"let {group} read {path}"
+    return ""
+
+
+def missing_users() -> list[str]:
+    """Name the services' users and groups that this machine lacks."""
+    return [name for name in (MILTER, READER) if not _exists(pwd.getpwnam, name)] + [
+        name for name in (SHARED, PDF) if not _exists(grp.getgrnam, name)
+    ]
+
+
+def make_path(path: Path) -> None:
+    """Like mkdir -p, with a mode that doesn't hang on the umask: services must be able to pass through."""
+    if not path.is_dir():
+        make_path(path.parent)
+        path.mkdir()
+        path.chmod(0o755)
+
+
+def _own(path: Path, mode: int, owners: tuple[int, int] | None) -> None:
+    if owners:
+        os.chown(path, *owners)
+    path.chmod(mode)
+
+
+def _owners(user: str, group: str) -> tuple[int, int] | None:
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def _exists(look_up: object, name: str) -> bool:
+    try:
+        look_up(name)  # type: ignore[operator]
+    except KeyError:
+        return False
+    return True
+
+
+def is_system(settings: Path) -> bool:
+    """Whether these are the machine's settings, not somebody's trial in a folder."""
+    return settings == DEFAULT_PATH

@@ -1,0 +1,160 @@
+"""Put a site on disk: settings, folders, secrets, tunnel keys. Each step finds out whether it was done before.
+
+A step appears whole or not at all, so a run that was killed is finished by the next one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from ..config import Config, parse
+from ..tunnel.keys import load_certificate
+from . import key_making, places, settings_file
+from .files import write_whole
+from .key_making import KeyType, Pair, Role
+from .questions import Answers
+from .tunnel_files import key_beside
+
+
+@dataclass
+class Report:
+    """What was done, in the order it was, and what the person should know."""
+
+    done: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the settings are, and what they say now; without a file: what they will start from."""
+
+    path: Path
+    text: str
+    exists: bool
+
+    @classmethod
+    def at(cls, path: Path) -> "Site":
+        exists = path.exists()
+        return cls(path, path.read_text("utf-8") if exists else settings_file.template(), exists)
+
+    def current(self) -> Answers:
+        """Return what an existing file says; the examples in the template are nobody's answers."""
+        if not self.exists:
+            return {}
+        found = settings_file.values(self.text, self.path)
+        return {
+            (section, key): value
+            for section, keys in found.items()
+            if isinstance(keys, dict)
+            for key, value in keys.items()
+        }
+
+
+def state_changes(site: Site, state: Path | None) -> dict[tuple[str, str], str]:
+    """Say where ledger, accounts, cache and socket lie: in /var for the machine's settings, else beside them."""
+    system = places.is_system(site.path)
+    if state is None and (site.exists or system):
+        return {}
+    base = Path("state") if state is None else Path.cwd() / state
+    changes = {
+        ("intake", "ledger"): base / "ledger",
+        ("accounts", "database"): base / "accounts" / "accounts.sqlite",
+        ("reader", "cache"): base / "cache",
+    }
+    if not system:
+        changes["intake", "socket"] = base / "milter" / "milter.sock"
+    return {place: str(path) for place, path in changes.items()}
+
+
+def key_type_now(site: Site) -> KeyType:
+    """Return the kind of the newest recipient key: a renewal keeps to it. RSA for a new site: every gateway knows it."""
+    if site.exists:
+        newest = parse(site.text, site.path).tunnel.recipient_certificates[:1]
+        if newest and newest[0].exists():
+            elliptic = isinstance(load_certificate(newest[0]).public_key(), EllipticCurvePublicKey)
+            return "ec-p256" if elliptic else "rsa-3072"
+    return "rsa-3072"
+
+
+def put(site: Site, changes: Mapping[tuple[str, str], Any], key_type: KeyType, now: datetime, report: Report) -> Config:
+    """Bring everything on disk to what *changes* ask for, and return the settings."""
+    text = settings_file.changed(site.text, changes)
+    config = parse(text, site.path)
+    _make_folders(config, site.path, report)
+    _make_secrets(config, report)
+    _make_pairs(config, key_type, now, report)
+    _write_settings(site, text, now, report)
+    return config
+
+
+def renew(site: Site, key_type: KeyType, now: datetime, report: Report) -> Config:
+    """Make a new pair for each end, beside the old ones, which stay accepted."""
+    text = site.path.read_text("utf-8")
+    config = parse(text, site.path)
+    folder, base = site.path.parent / "keys", site.path.parent
+    tunnel = config.tunnel
+    sender = _new_pair(folder, "sender", tunnel.webmail_sender, key_type, now, report)
+    recipient = _new_pair(folder, "recipient", tunnel.webmail_recipient, key_type, now, report)
+    places.own_secret(recipient.key, places.MILTER)
+    lists = {
+        "sender_certificates": (sender.certificate, *tunnel.sender_certificates),
+        "recipient_certificates": (recipient.certificate, *tunnel.recipient_certificates),
+        "recipient_keys": (recipient.key, *tunnel.recipient_keys),
+    }
+    changes = {
+        ("tunnel", key): [settings_file.written_path(path, base) for path in paths] for key, paths in lists.items()
+    }
+    config = settings_file.rewrite(site.path, changes, now)
+    report.done.append(f"changed {site.path}")
+    return config
+
+
+def _new_pair(folder: Path, role: Role, address: str, key_type: KeyType, now: datetime, report: Report) -> Pair:
+    pair = key_making.next_pair(folder, role)
+    report.done += [f"made {path}" for path in key_making.make_tunnel_pair(pair, role, address, key_type, now)]
+    return pair
+
+
+def _make_folders(config: Config, settings: Path, report: Report) -> None:
+    places.make_path(settings.parent)
+    for folder in places.folders(config, settings):
+        if done := places.make(folder):
+            report.done.append(done)
+        elif advice := places.advice(folder):
+            report.notes.append(f"{folder.path} is not {folder.user}'s; if it can't work there: {advice}")
+
+
+def _make_secrets(config: Config, report: Report) -> None:
+    for path, group in ((config.notice.link_key, places.SHARED), (config.pdf.key, places.PDF)):
+        if key_making.make_secret(path):
+            report.done.append(f"made {path}")
+        if done := places.own_secret(path, group):
+            report.done.append(done)
+
+
+def _make_pairs(config: Config, key_type: KeyType, now: datetime, report: Report) -> None:
+    """Make the pairs that the settings name and that aren't there: both at the first run, none at any other."""
+    tunnel = config.tunnel
+    for certificate in tunnel.sender_certificates:
+        pair = Pair(certificate, key_beside(certificate))
+        made = key_making.make_tunnel_pair(pair, "sender", tunnel.webmail_sender, key_type, now)
+        report.done += [f"made {path}" for path in made]
+    for certificate, key in zip(tunnel.recipient_certificates, tunnel.recipient_keys, strict=True):
+        made = key_making.make_tunnel_pair(Pair(certificate, key), "recipient", tunnel.webmail_recipient, key_type, now)
+        report.done += [f"made {path}" for path in made]
+        if done := places.own_secret(key, places.MILTER):
+            report.done.append(done)
+
+
+def _write_settings(site: Site, text: str, now: datetime, report: Report) -> None:
+    if not site.exists:
+        write_whole(site.path, text.encode(), 0o644)
+        report.done.append(f"wrote {site.path}")
+    elif text != site.text:
+        copy = settings_file.backup(site.path, now)
+        settings_file.replace(site.path, text)
+        report.done.append(f"changed {site.path}; the old one is {copy}")
