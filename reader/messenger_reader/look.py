@@ -27,6 +27,8 @@ class Site(Protocol):
 def install(app: Flask, site: Site) -> None:
     """Give *app*'s templates what ``base.html`` stands on."""
     language.install(app, site_language=site.language, site_time_zone=site.time_zone)
+    # A line that holds nothing but a tag of the template leaves no line on the page.
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     versions = {path.name: sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir()}
 
     def asset(name: str) -> str:

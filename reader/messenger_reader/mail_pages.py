@@ -1,0 +1,177 @@
+"""The pages a person reads mail on: the inbox, a message, and the message's other faces.
+
+Every mail is reached through ``_inbox()``, which knows whose it is: nobody's address is ever taken from a request.
+What is in a mail is hostile. It is drawn escaped, or in the frame (docs/reader.md).
+"""
+
+import logging
+import re
+from typing import NamedTuple
+
+from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from messenger import message
+from messenger.errors import MessengerError
+from messenger.link import reference
+from messenger.mailbox import NoSuchMessage, mailbox_of
+from messenger.message import Message, NoSuchPart
+
+from .bodies import Bodies
+from .context import context
+from .downloads import save_as
+from .inbox import Inbox
+from .index import Cursor
+
+log = logging.getLogger(__name__)
+
+pages = Blueprint("mail", __name__)
+
+#: A plain text up to this length stands in the page itself, and grows with it; a longer one gets the frame.
+INLINE_CHARACTERS = 200_000
+# What Maildir allows and a page's address can hold; Mailbox looks again.
+NAME = re.compile(r"(?!\.)[!-.0-9;-~]{1,200}")
+CURSOR = re.compile(r"(\d{1,18})-(.+)", re.ASCII)
+
+
+class Opened(NamedTuple):
+    name: str
+    raw: bytes
+    message: Message
+
+
+@pages.get("/")
+def inbox() -> ResponseReturnValue:
+    rows = _inbox().page(older=_cursor("older"), newer=_cursor("newer"))
+    return render_template("inbox.html", rows=rows, cursor=_cursor_text)
+
+
+@pages.get("/message/<name>")
+def show(name: str) -> ResponseReturnValue:
+    opened = _open(name)
+    place = _inbox().place(name)
+    if _is_read_by_a_person() and not (place.row and place.row.seen):
+        _mark_as_read(name)
+    pictures = "pictures" in request.args
+    inline = opened.message.html is None and len(opened.message.text) <= INLINE_CHARACTERS
+    shown = None if inline else _bodies().show(name, opened.raw, remote_pictures=pictures)
+    return render_template(
+        "message.html",
+        name=name,
+        message=opened.message,
+        place=place,
+        reference=reference(name),
+        text=message.text_html(opened.message.text) if inline else "",
+        shown=shown,
+        pictures=pictures,
+        sandbox=message.FRAME_SANDBOX,
+    )
+
+
+@pages.get("/message/<name>/body")
+def body(name: str) -> ResponseReturnValue:
+    """What is in the frame; also shown alone."""
+    pictures = "pictures" in request.args
+    shown = _bodies().show(name, _open(name).raw, remote_pictures=pictures)
+    response = make_response(shown.html)
+    response.headers["Content-Security-Policy"] = message.policy(pictures)
+    return response
+
+
+@pages.get("/message/<name>/text")
+def text(name: str) -> ResponseReturnValue:
+    return _face("text.html", name)
+
+
+@pages.get("/message/<name>/print")
+def printed(name: str) -> ResponseReturnValue:
+    return _face("print.html", name)
+
+
+@pages.get("/message/<name>/headers")
+def headers(name: str) -> ResponseReturnValue:
+    return _face("headers.html", name)
+
+
+@pages.get("/message/<name>/eml")
+def eml(name: str) -> ResponseReturnValue:
+    opened = _open(name)
+    return save_as(f"{reference(name)}.eml", "message/rfc822", opened.raw)
+
+
+@pages.get("/message/<name>/attachment/<number>")
+def attachment(name: str, number: str) -> ResponseReturnValue:
+    try:
+        part, content = message.part(_open(name).raw, number)
+    except NoSuchPart:
+        abort(404)
+    return save_as(part.filename, part.content_type, content)
+
+
+@pages.post("/message/<name>/unread")
+def mark_as_unread(name: str) -> ResponseReturnValue:
+    try:
+        _inbox().flag(_checked(name), remove="S")
+    except NoSuchMessage:
+        abort(404)
+    return redirect(url_for(".inbox"), 303)
+
+
+def _face(template: str, name: str) -> str:
+    opened = _open(name)
+    return render_template(
+        template,
+        name=name,
+        message=opened.message,
+        place=_inbox().place(name),
+        reference=reference(name),
+        text=message.text_html(opened.message.text),
+    )
+
+
+def _inbox() -> Inbox:
+    """The inbox of whoever is logged in; there is no way to another one."""
+    own, address = context(), g.account.address
+    return Inbox(mailbox_of(own.config.mail.root, address), own.config.reader.cache, address, own.clock)
+
+
+def _bodies() -> Bodies:
+    return Bodies(context().config.reader.cache, g.account.address)
+
+
+def _open(name: str) -> Opened:
+    try:
+        raw = _inbox().read(_checked(name))
+    except NoSuchMessage:
+        abort(404)
+    return Opened(name, raw, message.read(raw))
+
+
+def _checked(name: str) -> str:
+    if not NAME.fullmatch(name):
+        abort(404)
+    return name
+
+
+def _is_read_by_a_person() -> bool:
+    """Not a browser that fetches a page in case somebody asks for it, nor a program that asks for its headers."""
+    ahead = (
+        request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "") + request.headers.get("X-Moz", "")
+    )
+    return request.method == "GET" and "prefetch" not in ahead and "preview" not in ahead
+
+
+def _mark_as_read(name: str) -> None:
+    try:
+        _inbox().flag(name, add="S")
+    except MessengerError as error:  # a full or read-only disk: it is read all the same
+        log.warning("%s: not marked as read: %s", name, error)
+
+
+def _cursor(which: str) -> Cursor | None:
+    found = CURSOR.fullmatch(request.args.get(which, ""))
+    return Cursor(int(found[1]), found[2]) if found else None
+
+
+def _cursor_text(cursor: Cursor) -> str:
+    return f"{cursor.received}-{cursor.name}"
