@@ -1,0 +1,206 @@
+"""Pictures of the reader's pages, by a real Chromium: `make screenshots`.
+
+Starts a reader of its own with a few mails, and writes each page at phone and desk width, light and dark, to
+screenshots/; two small ones for the README go to docs/pictures/. Chromium is Debian's, or what CHROMIUM names.
+"""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from time import time
+
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from demo import mails
+from messenger import config as settings
+from messenger import link
+from messenger.mailbox import Mailbox, mailbox_of
+from messenger_reader.app import create_app
+
+ROOT = Path(__file__).parents[1]
+ADDRESS = "anna@partner.example"
+PASSWORD = "three plain blue doors"  # noqa: S105 -- for a portal that lives ten seconds
+KEY = bytes(32)
+WIDTHS = (390, 1280)
+SCHEMES = ("light", "dark")
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+SETTINGS = """
+[site]
+name = "Example Messages"
+portal_url = "http://localhost:{port}"
+own_domains = ["example.com"]
+[mail]
+root = "mail"
+[tunnel]
+webmail_sender = "sender@gateway.example.com"
+webmail_recipient = "webmail@gateway.example.com"
+[notice]
+mail_from = "messages@example.com"
+link_key = "link.key"
+[accounts]
+database = "accounts.sqlite"
+[reader]
+cache = "cache"
+"""
+
+
+def main() -> None:
+    chosen = sys.argv[1:]
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "mail").mkdir()
+        (home / "cache").mkdir()
+        (home / "link.key").write_text(KEY.hex() + "\n")
+        # Port 0 lets the system choose; the settings want the number, so the app is hung in afterwards.
+        server = make_server("localhost", 0, lambda *_: [], threaded=True)
+        portal = f"http://localhost:{server.server_port}"
+        (home / "messenger.toml").write_text(SETTINGS.format(port=server.server_port))
+        server.app = create_app(settings.load(home / "messenger.toml"))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=CHROMIUM_ARGUMENTS
+                )
+                Photographer(browser, portal, mailbox_of(home / "mail", ADDRESS), chosen).work()
+                browser.close()
+        finally:
+            server.shutdown()
+
+
+@dataclass
+class Photographer:
+    browser: Browser
+    portal: str
+    mailbox: Mailbox
+    #: Only pages whose name begins with one of these; all if empty.
+    chosen: list[str]
+
+    def work(self) -> None:
+        """Take all pictures: without an account, with an empty inbox, with mail."""
+        shutil.rmtree(ROOT / "screenshots", ignore_errors=True)
+        landing = link.url(self.portal, link.token(KEY, ADDRESS, int(time())))
+        context = self.browser.new_context(java_script_enabled=False, locale="en-GB", timezone_id="UTC")
+        page = context.new_page()
+        self.take(page, "login", f"{self.portal}/login")
+        self.take(page, "help", f"{self.portal}/help")
+        self.take(page, "link", f"{self.portal}/l/forged")
+        self.take(page, "signup", landing)
+        page.goto(landing)
+        page.fill("#password", PASSWORD)
+        page.fill("#again", "something else")
+        page.click("main button")
+        self.shoot(page, "signup-error")
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.click("main button")
+        self.take(page, "empty", f"{self.portal}/")
+        deliver_all(self.mailbox)
+        page.goto(f"{self.portal}/")
+        links = page.locator(".mail .subject a").evaluate_all("all => all.map(one => one.href)")
+        names = [page.locator(".mail .subject a").nth(at).inner_text() for at in range(len(links))]
+        for url in links[4:]:
+            page.goto(url)
+        self.take(page, "inbox", f"{self.portal}/")
+        self.take(page, "missing", f"{self.portal}/message/none")
+        for key, subject in (
+            ("plain", "Your contract"),
+            ("html", "Third quarter"),
+            ("files", "Документы"),
+            ("suspicious", "Please confirm"),
+            ("long", "Minutes"),
+        ):
+            [url] = [url for url, name in zip(links, names, strict=True) if subject in name]
+            self.take(page, f"message-{key}", url)
+            if key == "html":
+                self.take(page, "message-pictures", f"{url}?pictures=1")
+                self.take(page, "headers", f"{url}/headers")
+                self.take(page, "print", f"{url}/print")
+                self.take(page, "text", f"{url}/text")
+        context.close()
+        self.german()
+
+    def german(self) -> None:
+        context = self.browser.new_context(java_script_enabled=False, locale="de-DE")
+        page = context.new_page()
+        self.take(page, "de-help", f"{self.portal}/help")
+        self.take(page, "de-login", f"{self.portal}/login")
+        context.close()
+
+    def take(self, page: Page, name: str, url: str) -> None:
+        if not self.chosen or any(name.startswith(one) for one in self.chosen):
+            page.goto(url)
+            self.shoot(page, name)
+
+    def shoot(self, page: Page, name: str) -> None:
+        if self.chosen and not any(name.startswith(one) for one in self.chosen):
+            return
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                page.set_viewport_size({"width": width, "height": 844 if width < 600 else 800})
+                page.emulate_media(color_scheme=scheme)
+                target = ROOT / "screenshots" / f"{name}-{width}-{scheme}.png"
+                page.screenshot(path=target, full_page=True)
+                if (name, scheme) in (("inbox", "light"), ("message-html", "light")) and not self.chosen:
+                    self.small(page, name, width)
+
+    def small(self, page: Page, name: str, width: int) -> None:
+        """For the README: the inbox at desk width, a message on a phone."""
+        if (name, width) in (("inbox", 1280), ("message-html", 390)):
+            page.screenshot(path=ROOT / "docs" / "pictures" / f"{name}.png")
+
+
+def deliver_all(mailbox: Mailbox) -> None:
+    """The demo's three mails, and some more, older from one to the next."""
+    makers = [mails.with_attachments, mails.with_pictures, mails.plain, *MORE]
+    for at, make in enumerate(makers):
+        moment = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=17) * at**1.6
+        raw = make(moment)
+        name = sha256(raw).hexdigest()
+        mailbox.deliver(raw, name)
+        os.utime(mailbox.root / "new" / name, (moment.timestamp(), moment.timestamp()))
+
+
+def mail(sender: str, subject: str, text: str, moment: datetime) -> bytes:
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    message["To"] = f"Anna Arendt <{ADDRESS}>"
+    message["Subject"] = subject
+    message["Date"] = moment
+    message.set_content(text + "\n")
+    return message.as_bytes()
+
+
+PARAGRAPH = "The board met at nine. All members were present; the minutes of the last meeting were accepted.\n\n"
+LONG = "A subject that goes on and on, longer than any line of any screen that anybody is likely to hold in one hand"
+MORE = [
+    partial(mail, sender, subject, text)
+    for sender, subject, text in (
+        ("Tax & Partners <info@tax.example>", LONG, "Dear Anna, this is about the last year."),
+        ('"chief@bank.example" <x81@mailer.example.net>', "Please confirm your account", "Click here at once."),
+        ("Board office <board@example.com>", "Minutes of the meeting", PARAGRAPH * 12),
+        ("مكتب المحاسبة <office@accounts.example>", "الفاتورة رقم ١٢٣", "يرجى الاطلاع على الفاتورة المرفقة."),
+        (
+            "Clinic Reception <reception@clinic.example>",
+            "Results of your examination",
+            "Dear Ms Arendt, please call us.",
+        ),
+        ("Erika Mustermann <e@verwaltung.example>", "Ihr Bescheid vom 3. November", "Sehr geehrte Frau Arendt,"),
+    )
+]
+
+if __name__ == "__main__":
+    main()
