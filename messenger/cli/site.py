@@ -71,7 +71,7 @@ def state_changes(site: Site, state: Path | None) -> dict[tuple[str, str], str]:
 
 
 def key_type_now(site: Site) -> KeyType:
-    """Return the kind of the newest recipient key: a renewal keeps to it. RSA for a new site: every gateway knows it."""
+    """Return the kind of the newest recipient key, for a renewal; RSA for a new site: every gateway knows it."""
     if site.exists:
         newest = parse(site.text, site.path).tunnel.recipient_certificates[:1]
         if newest and newest[0].exists():
