@@ -199,10 +199,17 @@ def _create(mail_root: Path, parts: tuple[str, ...]) -> None:
         for name in ("new", "cur"):
             _make(name, base)
         if parts[-1].startswith("."):
-            mark = os.open("maildirfolder", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE, dir_fd=base)
-            os.close(mark)
+            _mark(base)
         os.fsync(base)
         _make("tmp", base)
+
+
+def _mark(base: int) -> None:
+    """Say in the way of Maildir++ that this is a folder of the Maildir above, not one by itself."""
+    with suppress(FileExistsError):
+        mark = os.open("maildirfolder", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE, dir_fd=base)
+        os.fchmod(mark, FILE_MODE)
+        os.close(mark)
 
 
 def _make(name: str, directory: int) -> None:
