@@ -6,6 +6,7 @@ edition of the sanitiser has made is never shown: the names of the files say whi
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache as once
 from hashlib import sha256
@@ -72,7 +73,8 @@ class Bodies:
                 json.dump(asdict(shown), file)
             temporary.replace(path)
         except OSError:  # a full disk slows us down; it doesn't stop us
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
 
     def _make_room(self) -> None:
         with os.scandir(self._folder) as entries:
