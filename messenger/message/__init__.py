@@ -5,6 +5,8 @@
     part(raw, number)  one attachment
     summary(head, n)   one line of the inbox
     text_html(text)    plain text as HTML
+    delivered_options  what the gateway asked for, out of the intake's trace fields
+    policy(...)        the Content-Security-Policy for the frame's route; FRAME_SANDBOX for its <iframe>
 
 All of it is pure; nothing here knows files, accounts or the web. Callers cache what they find dear.
 """
@@ -14,6 +16,7 @@ from .reading import part, read
 from .showing import show
 from .summary import HEAD, summary
 from .text import text_html
+from .trace import delivered_options
 from .values import Message, NoSuchPart, Part, Person, Shown, Summary
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "Person",
     "Shown",
     "Summary",
+    "delivered_options",
     "part",
     "policy",
     "read",

@@ -9,8 +9,9 @@ from . import clean
 from .parse import Node
 from .values import Part
 
-#: A body longer than this is cut; the whole is in the .eml.
-BODY = 8_000_000
+#: Of a longer body the rest is left to the .eml: encoded bytes read, and characters of plain text shown.
+BODY = 4_000_000
+TEXT = 1_000_000
 
 _EXTENSIONS = {
     "text/plain": "txt",
@@ -86,7 +87,9 @@ def _place(node: Node, found: Layout) -> None:
 
 
 def _is_body(node: Node, found: Layout) -> bool:
-    if node.disposition == "attachment" or node.kind not in ("text/plain", "text/html"):
+    # A mail that is one text of any kind (text/markdown, ...) is shown as plain text.
+    known = node.kind in ("text/plain", "text/html") or (node.root and node.kind.startswith("text/"))
+    if node.disposition == "attachment" or not known:
         return False
     # A further text with a file name is a file that the sender would like shown; the first one is the mail.
     return not (filename_of(node) and (found.plain or found.rich))

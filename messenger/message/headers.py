@@ -60,7 +60,7 @@ def split(raw: bytes, start: int, end: int) -> tuple[Fields, int]:
                 cut = cut or bool(items)
         elif found := _NAME.match(line):
             items.append((found[1], bytearray(line[found.end() :])))
-        elif not (line.startswith((b"From ", b">From ")) and lines == 0):
+        elif not (line.startswith((b"From ", b">From ")) and lines <= 3):  # mbox's, maybe below our trace
             return Fields(_frozen(items), cut), at  # no field: the body begins without a blank line
         at, lines = stop, lines + 1
     return Fields(_frozen(items), cut), end

@@ -13,10 +13,13 @@ from html import unescape
 #: A tag, a comment (opened <!, <? or </ with no letter after it), a tag that never ends, or a run of text.
 _TOKEN = re.compile(
     r"""<(/?+[a-zA-Z][^\s/>]*+)((?:[^>"'=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|=|"|')*+)>"""
-    r"""|<!--(?:>|->|.*?(?:-->|--!>|\Z))|</?+[a-zA-Z].*+|<[!?/][^>]*+>?|[^<]++|<""",
+    r"""|<!--(?:>|->|.*?(?:-->|--!>|\Z))|</?+[a-zA-Z].*+|<[!?/][^>]*+>?|(?:[^<]++|<(?![a-zA-Z!?/]))++""",
     re.DOTALL,
 )
+_MARKUP = re.compile(r"<[a-zA-Z!?/]")
 _ATTRIBUTE = re.compile(r"""([^\s/=>"']++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
+#: An honest mail has a few thousand; each costs some microseconds.
+TOKENS = 100_000
 #: Their content is no markup.
 OPAQUE = frozenset(["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"])
 #: Their content is no text for people.
@@ -38,22 +41,26 @@ _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
 _NOTHING = re.compile(r"(?!)")
 
 
-def tokens(html: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, attributes) for a start tag, ("/name", "") for an end tag, ("", text) for text."""
-    at, closing = 0, None
-    while found := _TOKEN.match(html, at):
+def tokens(html: str) -> Iterator[tuple[str, str, int]]:
+    """Yield (name, attributes, where they begin) for a start tag, ("/name", ...) for an end tag, ("", text, ...).
+
+    Stops after TOKENS.
+    """
+    at, count = 0, 0
+    while count < TOKENS and (found := _TOKEN.match(html, at)):
+        count += 1
         at = found.end()
         if not found[1]:
-            if found[0][0] != "<" or len(found[0]) == 1:
-                yield "", found[0]
+            if not _MARKUP.match(found[0]):
+                yield "", found[0], at
             continue
         name = found[1].lower()
-        yield name, found[2]
+        yield name, found[2], found.start(2)
         if name in OPAQUE:
             closing = re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE).search(html, at)
             if closing is None:
                 return
-            yield "", html[at : closing.start()]
+            yield "", html[at : closing.start()], at
             at = closing.start()
 
 
@@ -70,7 +77,7 @@ def depth(html: str, limit: int) -> int:
     stack: list[str] = []
     count: dict[str, int] = {}
     most = 0
-    for name, _ in tokens(html):
+    for name, _, _ in tokens(html):
         if name.startswith("/"):
             if count.get(name[1:]):
                 while count[name[1:]]:
@@ -109,7 +116,7 @@ class _Text:
 
     def of(self, html: str) -> str:
         skip, level, pre = "", 0, 0
-        for name, rest in tokens(html):
+        for name, rest, _ in tokens(html):
             if skip:
                 # A hidden or unreadable element: count its own kind until it is closed.
                 level += (name == skip) - (name == "/" + skip)

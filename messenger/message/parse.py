@@ -20,7 +20,7 @@ DEPTH = 30
 BOUNDARY = 200  # RFC 2046 allows 70
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One MIME entity: where its body is, and the parts in it."""
 
@@ -33,6 +33,7 @@ class Node:
     params: dict[str, str] = field(default_factory=dict)
     disposition: str = ""
     disposition_params: dict[str, str] = field(default_factory=dict)
+    root: bool = False
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, in the order of the mail."""
@@ -47,6 +48,7 @@ def tree(raw: bytes) -> tuple[Node, list[str]]:
     """Return the root and the problems met."""
     problems: list[str] = []
     root = _node(raw, 0, len(raw), "", "", problems)
+    root.root = True
     stack: list[tuple[bytes, Node]] = []
     _enter(root, stack, problems)
     count, at = 1, root.start

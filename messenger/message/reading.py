@@ -18,6 +18,9 @@ def read(raw: bytes) -> Message:
     plain = [_decoded(raw, node, problems) for node in found.plain]
     rich = [_decoded(raw, node, problems) for node in found.rich]
     senders = _persons(fields, b"from")
+    words = _text(found.plain, plain)
+    if len(words) > body.TEXT:
+        problems.append("text-cut")
     problems += _oddities(fields, senders)
     return Message(
         subject=headers.text(fields.first(b"subject")),
@@ -27,7 +30,7 @@ def read(raw: bytes) -> Message:
         reply_to=_persons(fields, b"reply-to"),
         date=headers.date(fields.first(b"date")),
         message_id=headers.source(fields.first(b"message-id"))[:1000],
-        text=_text(found.plain, plain),
+        text=words[: body.TEXT],
         html=_html(found.rich, rich) if rich else None,
         attachments=tuple(body.part(node, transfer.size(raw, node), found) for node in found.files),
         headers=tuple((key.decode("ascii"), headers.source(value)) for key, value in fields.items),
@@ -62,6 +65,8 @@ def _oddities(fields: Fields, senders: tuple[Person, ...]) -> list[str]:
 
 
 def _decoded(raw: bytes, node: Node, problems: list[str]) -> str:
+    if node.end - node.start > body.BODY:
+        problems.append("text-cut")
     content = transfer.content(raw, node, body.BODY)
     decoded, problem = charset.decode(content, node.params.get("charset", ""))
     if problem:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import nh3
 
-from . import clean, html_text, pictures, styles
+from . import clean, html_text, inlining, pictures, styles
 
 TAGS = frozenset(
     """a abbr acronym address article aside b bdi big blockquote br caption center cite code col colgroup dd del
@@ -170,7 +170,7 @@ def sanitise(html: str, inline: Mapping[str, bytes], remote_pictures: bool) -> S
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}, "img": {"referrerpolicy": "no-referrer"}},
     )
-    html = _NUMERIC.sub(_visible, html)
+    html = inlining.inlined(_NUMERIC.sub(_visible, html))
     return Sanitised(cleaner.clean(html), _body_style(html, run), run.blocked)
 
 
@@ -183,10 +183,10 @@ def _visible(found: re.Match[str]) -> str:
 
 def _body_style(html: str, run: _Run) -> str:
     """The parser drops <body>; its colours are half of how many mails look."""
-    for name, inside in html_text.tokens(html):
+    for name, inside, _ in html_text.tokens(html):
         if name == "body":
             given = html_text.attributes(inside)
-            kept = dict(styles.declarations(given.get("style", "")))
+            kept = {key: value for key, value, _ in styles.declarations(given.get("style", ""))}
             kept.setdefault("background-color", styles.color(given.get("bgcolor", "")))
             kept.setdefault("color", styles.color(given.get("text", "")))
             wanted = ("background-color", "color", "font-family", "font-size", "line-height", "direction")

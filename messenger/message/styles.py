@@ -58,25 +58,29 @@ class _Refused(Exception):
     """The declaration holds something that isn't on the list."""
 
 
-def declarations(style: str) -> Iterator[tuple[str, str]]:
-    """The declarations of a style attribute that may stay, written anew."""
+def declarations(style: str) -> Iterator[tuple[str, str, bool]]:
+    """The declarations of a style attribute that may stay, written anew: name, value, was it !important."""
     # An escape spoils the declaration it is in; cut there, whatever the tokeniser would make of it.
     kept = ";".join(one for one in style[:LENGTH].split(";") if "\\" not in one)
-    for node in tinycss2.parse_blocks_contents(kept, skip_comments=True, skip_whitespace=True):
+    try:
+        nodes = tinycss2.parse_blocks_contents(kept, skip_comments=True, skip_whitespace=True)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        return
+    for node in nodes:
         if isinstance(node, Declaration):
             name = node.lower_name
             try:
                 if name == "background":
-                    yield from _background(node.value)
+                    yield from _background(node)
                 elif name in PROPERTIES:
-                    yield name, _value(node.value)
+                    yield name, _value(node.value), node.important
             except _Refused:
                 continue
 
 
 def clean(style: str) -> str:
     """A style attribute made of what may stay; "" when nothing may."""
-    return ";".join(f"{name}:{value}" for name, value in declarations(style))
+    return ";".join(f"{name}:{value}" for name, value, _ in declarations(style))
 
 
 def color(value: str) -> str:
@@ -88,11 +92,11 @@ def color(value: str) -> str:
     return value if value.isascii() and value.isalpha() and len(value) <= 30 else ""
 
 
-def _background(tokens: Iterable[Node]) -> Iterator[tuple[str, str]]:
+def _background(declaration: Declaration) -> Iterator[tuple[str, str, bool]]:
     """Of the shorthand only the colour, so that white words on a dark picture stay readable without the picture."""
-    for token in tokens:
+    for token in declaration.value:
         if isinstance(token, (HashToken, IdentToken, FunctionBlock)) and parse_color(token) is not None:
-            yield "background-color", _value([token])
+            yield "background-color", _value([token]), declaration.important
             return
 
 

@@ -49,7 +49,8 @@ class Message:
 
     no-from, several-from (more than one From field), several-authors (one field, several mailboxes), no-date,
     bad-date, headers-cut, bad-structure (a multipart without its parts), too-many-parts, too-deep,
-    unknown-charset, bad-encoding (text that isn't in the charset or transfer encoding it claims).
+    unknown-charset, bad-encoding (text that isn't in the charset it claims), text-cut (a body of several megabytes;
+    the whole is in the mail itself).
     """
 
     subject: str
