@@ -6,6 +6,7 @@ Knows the link key and the way notices leave. Takes the clock as an argument; op
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,8 @@ from messenger import link, message, notify, submission
 from messenger.envelope import domain_of
 from messenger.tunnel import TunnelMail
 
-#: A header longer than this has been made to hurt; the notice then names the envelope's sender alone.
-HEAD_BYTES = 64 * 1024
+#: Where the header ends: what a notice says stands there, and a large body needn't be looked at.
+_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Announcer:
     def announce(self, to: str, mail: TunnelMail) -> None:
         """Submit the notice; returns when Postfix's queue has it, raises SubmissionError when it hasn't."""
         now = self.now()
-        sender = message.summary(mail.raw[:HEAD_BYTES], len(mail.raw)).sender
+        end = _END_OF_HEADER.search(mail.raw, 0, message.HEAD)
+        head = mail.raw[: end.end() if end else message.HEAD]
+        sender = message.summary(head, len(head)).sender
         notice = notify.notice(
             to,
             # A name that holds another address is a stranger's trick; the address says enough.

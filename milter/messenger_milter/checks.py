@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from messenger import link, notify
@@ -56,7 +55,7 @@ def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
     yield lambda: link.load_key(config.notice.link_key)
     yield lambda: _check_mail_root(config.mail.root)
     yield Ledger(config.intake.ledger).check
-    yield lambda: _check_notice(site_of(config))
+    yield lambda: notify.check_templates(site_of(config))
     if config.notice.smtp:
         yield lambda: _check_smtp(config.notice.smtp)
     else:
@@ -71,19 +70,6 @@ def _check_mail_root(root: Path) -> None:
         raise _Wrong(f"cannot write to the mail root {root}: give it to the user of messenger-milter, mode 2770")
     if os.statvfs(root).f_flag & os.ST_RDONLY:
         raise _Wrong(f"the mail root {root} is mounted read-only: mount it for writing")
-
-
-def _check_notice(site: notify.Site) -> None:
-    notify.notice(
-        "recipient@example.com",
-        "Sender",
-        "sender@example.com",
-        link.reference("0" * 64),
-        link.url(site.portal_url, "trial"),
-        site,
-        datetime.now(UTC),
-        "<trial@example.com>",
-    )
 
 
 def _check_sendmail(command: str) -> None:

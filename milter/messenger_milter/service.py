@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -16,12 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from messenger.submission import Route
 
 from messenger import config as settings
 from messenger import link
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
+from messenger.submission import Route
 from messenger.tunnel import Policy, TunnelKeys, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 
@@ -103,6 +104,8 @@ def serve(config: settings.Config, name: str, desk: Desk) -> int:
         size_limit=config.intake.size_limit,
         take_in=lambda envelope, raw, progress: take_in(envelope, raw, desk, progress),
     )
+    # libmilter waits for these in a thread of its own; any thread that left them open would die of them instead.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     try:
         with socket_file.claimed(name) as milter_name:
             threading.Thread(target=_prune_daily, args=(desk.ledger,), daemon=True).start()
