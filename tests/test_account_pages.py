@@ -1,0 +1,447 @@
+import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote
+
+import pytest
+
+from messenger import link
+from messenger_reader.access import COOKIE
+from messenger_reader.account_pages import LINK_COOKIE
+from tests.reader_fixtures import ALICE, BOB, KEY, OURS, PASSWORD, PORTAL, Portal, portal
+
+FROM_WEBMAIL = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+DAY = 86_400
+
+
+@pytest.fixture
+def site(tmp_path) -> Portal:
+    return portal(tmp_path)
+
+
+def everything(site: Portal) -> list[tuple[object, ...]]:
+    """All rows of all tables: what a page may have changed."""
+    database = sqlite3.connect(site.home / "accounts" / "accounts.sqlite")
+    tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return [row for table in tables for row in database.execute(f'SELECT * FROM "{table}"')]
+
+
+def heading(page: str) -> str:
+    found = re.search(r"<h1>(.*?)</h1>", page)
+    return found[1] if found else ""
+
+
+# -- the link
+
+
+def test_a_link_leads_to_choosing_a_password_under_an_address_without_the_token(site):
+    browser = site.browser()
+
+    first = site.get(browser, site.link(ALICE))
+    second = site.get(browser, first.headers["Location"])
+
+    assert (first.status_code, first.headers["Location"]) == (303, "/welcome")
+    assert heading(second.text) == "Choose a password"
+    assert f'value="{ALICE}" readonly' in second.text
+
+
+def test_the_cookie_that_carries_a_link_is_short_lived_and_comes_along_from_webmail(site):
+    answer = site.get(site.browser(), site.link(ALICE))
+
+    [line] = answer.headers.getlist("Set-Cookie")
+    assert line.startswith(LINK_COOKIE + "=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=3600"} <= set(line.split("; "))
+
+
+def test_opening_a_link_any_number_of_times_changes_and_spends_nothing(site):
+    before = everything(site)
+    for _ in range(3):
+        scanner = site.browser()
+        site.get(scanner, site.link(ALICE))
+        site.get(scanner, "/welcome")
+        scanner.head(site.link(ALICE), base_url=PORTAL)
+
+    assert everything(site) == before
+    assert site.sign_up(site.browser()).status_code == 303
+
+
+def test_a_scanner_that_presses_the_button_spends_nothing(site):
+    before = everything(site)
+    scanner = site.browser()
+    token = site.token(ALICE)
+    for form in ({}, {"token": token}, {"token": token, "password": "", "again": ""}):
+        answer = site.post(scanner, "/signup", **form)
+        assert answer.status_code in (410, 422)
+
+    assert everything(site) == before
+    assert site.sign_up(site.browser()).status_code == 303
+
+
+def test_a_link_for_somebody_known_leads_to_the_log_in_with_the_address_filled_in(site):
+    site.sign_up(site.browser())
+    browser = site.browser()
+
+    site.get(browser, site.link(ALICE))
+    page = site.get(browser, "/welcome").text
+
+    assert heading(page) == "Log in"
+    assert f'value="{ALICE}"' in page
+
+
+def test_a_link_in_a_browser_that_is_logged_in_leads_to_the_inbox(site):
+    browser = site.browser()
+    site.sign_up(browser)
+
+    site.get(browser, site.link(ALICE))
+
+    assert site.get(browser, "/welcome").headers["Location"] == "/"
+
+
+def test_from_webmail_which_brings_no_session_along_the_log_in_page_offers_the_inbox(site):
+    browser = site.browser()
+    site.sign_up(site.browser())
+    browser.get(site.link(ALICE), base_url=PORTAL, headers=FROM_WEBMAIL)
+
+    page = browser.get("/welcome", base_url=PORTAL, headers=FROM_WEBMAIL).text
+
+    assert "Logged in here already?" in page
+    assert '<a href="/">Open your inbox</a>' in page
+    assert "Logged in here already?" not in site.get(browser, "/welcome").text
+
+
+def test_a_link_for_somebody_else_does_not_change_who_is_logged_in(site):
+    browser = site.browser()
+    site.sign_up(browser)
+
+    site.get(browser, site.link(BOB))
+    page = site.get(browser, "/welcome").text
+
+    assert heading(page) == "Choose a password"
+    assert f'value="{BOB}" readonly' in page
+    assert site.get(browser, "/").status_code == 200
+
+
+def spoiled_links() -> dict[str, str]:
+    now = 1_800_000_000
+    good = link.token(KEY, ALICE, now)
+    other = link.token(KEY, BOB, now)
+    return {
+        "too old": link.token(KEY, ALICE, now - 31 * DAY),
+        "from tomorrow": link.token(KEY, ALICE, now + DAY),
+        "another key": link.token(bytes(32), ALICE, now),
+        "cut off": good[:-5],
+        "longer": good + "A",
+        "changed": good[:40] + ("A" if good[40] != "A" else "B") + good[41:],
+        "mixed": good[: len(good) // 2] + other[len(other) // 2 :],
+        "empty-ish": ".",
+        "not ours": "A" * 60 + "1",
+        "binary": "%00%FF",
+        "long": "A" * 3000,
+    }
+
+
+@pytest.mark.parametrize("kind", list(spoiled_links()))
+def test_a_link_that_is_not_good_says_what_to_do(site, kind):
+    before = everything(site)
+    answer = site.get(site.browser(), "/l/" + spoiled_links()[kind])
+
+    assert answer.status_code == 410
+    assert heading(answer.text) == "This link doesn’t work"
+    assert "ask the sender to write to you again" in answer.text
+    assert PORTAL in answer.text
+    assert not answer.headers.getlist("Set-Cookie")
+    assert everything(site) == before
+
+
+@pytest.mark.parametrize("kind", list(spoiled_links()))
+def test_a_token_that_is_not_good_signs_nobody_up(site, kind):
+    before = everything(site)
+    browser = site.browser()
+    browser.set_cookie(LINK_COOKIE, site.token(ALICE), domain="mail.example.org")
+
+    answer = site.post(
+        browser, "/signup", token=spoiled_links()[kind], password=PASSWORD, again=PASSWORD, address=ALICE
+    )
+
+    assert answer.status_code == 410
+    assert everything(site) == before
+
+
+def test_a_link_works_for_as_long_as_the_settings_say(site):
+    token = site.token(ALICE)
+    site.clock.now += 30 * DAY
+    in_time = site.get(site.browser(), "/l/" + token).status_code
+    site.clock.now += 1
+
+    assert (in_time, site.get(site.browser(), "/l/" + token).status_code) == (303, 410)
+
+
+def test_welcome_without_a_link_says_what_to_do(site):
+    assert site.get(site.browser(), "/welcome").status_code == 410
+
+
+# -- signing up
+
+
+def test_signing_up_opens_the_inbox(site):
+    browser = site.browser()
+
+    answer = site.sign_up(browser)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    assert site.get(browser, "/").status_code == 200
+
+
+def test_the_passwords_typed_must_be_the_same(site):
+    before = everything(site)
+
+    answer = site.post(site.browser(), "/signup", token=site.token(ALICE), password=PASSWORD, again=PASSWORD + "!")
+
+    assert answer.status_code == 422
+    assert "not the same" in answer.text
+    assert everything(site) == before
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("short", "at least 12 characters"),
+        ("x1" * 65, "at most 128"),
+        ("password1234", "guessed first"),
+        (ALICE, "made of your address"),
+        ("Webmail Messenger", "made of your address or the name of this site"),
+        ("with\x00in it somewhere", "can’t be typed everywhere"),
+    ],
+)
+def test_a_password_that_is_refused_is_told_why_and_never_shown_again(site, password, words):
+    before = everything(site)
+
+    answer = site.post(site.browser(), "/signup", token=site.token(ALICE), password=password, again=password)
+
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert not re.search(r'type="password"[^>]*\bvalue=', answer.text)
+    assert everything(site) == before
+
+
+def test_the_form_decides_for_whom_not_a_link_opened_since_in_another_tab(site):
+    browser = site.browser()
+    token = site.token(ALICE)
+    site.get(browser, "/l/" + token)
+    site.get(browser, site.link(BOB))
+
+    site.post(browser, "/signup", token=token, password=PASSWORD, again=PASSWORD, address=BOB)
+
+    assert site.log_in(site.browser(), ALICE).status_code == 303
+    assert site.log_in(site.browser(), BOB).status_code == 403
+
+
+def test_a_link_used_again_neither_changes_the_password_nor_logs_in(site):
+    site.sign_up(site.browser())
+    browser = site.browser()
+
+    answer = site.post(
+        browser, "/signup", token=site.token(ALICE), password="another fine password", again="another fine password"
+    )
+
+    assert answer.status_code == 409
+    assert "You have an account already" in answer.text
+    assert COOKIE not in str(answer.headers)
+    assert site.log_in(site.browser(), ALICE).status_code == 303
+    assert site.log_in(site.browser(), ALICE, "another fine password").status_code == 403
+
+
+def test_of_two_who_sign_up_at_once_one_is_let_in_and_the_other_asked_to_log_in(site):
+    token = site.token(ALICE)
+
+    def attempt(number: int) -> int:
+        password = f"{PASSWORD} {number}"
+        return site.post(site.browser(), "/signup", token=token, password=password, again=password).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = sorted(pool.map(attempt, range(6)))
+
+    assert statuses == [303] + [409] * 5
+
+
+def test_signing_up_as_somebody_else_ends_the_session_the_browser_had(site):
+    browser, copy = site.browser(), site.browser()
+    site.sign_up(browser)
+    copy.set_cookie(COOKIE, browser.get_cookie(COOKIE, "mail.example.org").value, domain="mail.example.org")
+
+    site.sign_up(browser, BOB)
+
+    assert site.get(copy, "/").status_code == 303
+
+
+def test_an_account_keeps_the_language_it_was_opened_in(site):
+    german = {**OURS, "Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+    browser = site.browser()
+    form = {"token": site.token(ALICE), "password": PASSWORD, "again": PASSWORD}
+
+    browser.post("/signup", base_url=PORTAL, headers=german, data=form)
+
+    account = site.app.extensions["messenger"].accounts.find(ALICE)
+    assert account.language == "de"
+
+
+def test_coming_back_to_the_forms_address_leads_to_the_form(site):
+    browser = site.browser()
+    site.get(browser, site.link(ALICE))
+
+    assert site.get(browser, "/signup").headers["Location"] == "/welcome"
+
+
+# -- logging in
+
+
+def test_logging_in_opens_the_inbox(site):
+    site.sign_up(site.browser())
+    browser = site.browser()
+
+    answer = site.log_in(browser, "  Alice@EXAMPLE.net ")
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    assert site.get(browser, "/").status_code == 200
+
+
+def without_typed(page: str) -> str:
+    return re.sub(r'value="[^"]*"', "", page)
+
+
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(site):
+    site.sign_up(site.browser())
+
+    wrong = site.log_in(site.browser(), ALICE, "not this one, sorry")
+    unknown = site.log_in(site.browser(), BOB, "not this one, sorry")
+    nonsense = site.log_in(site.browser(), "no address", "not this one, sorry")
+
+    assert wrong.status_code == unknown.status_code == nonsense.status_code == 403
+    assert without_typed(wrong.text) == without_typed(unknown.text) == without_typed(nonsense.text)
+    assert sorted(wrong.headers.keys()) == sorted(unknown.headers.keys())
+
+
+def test_what_was_typed_comes_back_escaped_and_the_password_never(site):
+    answer = site.log_in(site.browser(), '"><script>alert(1)</script>', "a secret <b>password</b>")
+
+    assert "<script>" not in answer.text
+    assert "secret" not in answer.text
+
+
+def test_too_many_tries_say_how_long_to_wait(site):
+    site.sign_up(site.browser())
+    for _ in range(5):
+        site.log_in(site.browser(), ALICE, "not this one, sorry")
+
+    answer = site.log_in(site.browser(), ALICE, PASSWORD)
+
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "1"
+    assert "wait a minute" in answer.text
+    site.clock.now += 1
+    assert site.log_in(site.browser(), ALICE, PASSWORD).status_code == 303
+
+
+def test_the_wait_is_told_in_minutes_and_is_the_same_for_an_unknown_address(site):
+    for address in (ALICE, BOB):
+        if address == ALICE:
+            site.sign_up(site.browser())
+        for _ in range(40):
+            answer = site.log_in(site.browser(), address, "not this one, sorry")
+            if answer.status_code == 429 and int(answer.headers["Retry-After"]) > 600:
+                break
+            site.clock.now += int(answer.headers.get("Retry-After", 0))
+
+        assert "wait 15 minutes" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/message/0af3", "/?older=1800000000-a%3Fb", "/message/a!b/body?pictures=1"])
+def test_a_log_in_leads_back_to_where_somebody_wanted_to_go(site, path):
+    site.sign_up(site.browser())
+    browser = site.browser()
+
+    asked = site.get(browser, path)
+    page = site.get(browser, asked.headers["Location"]).text
+    back = re.search(r'name="next" value="([^"]*)"', page)[1].replace("&amp;", "&")
+    answer = site.post(browser, "/login", address=ALICE, password=PASSWORD, next=back)
+
+    assert unquote(answer.headers["Location"]) == unquote(path)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "///evil.example/",
+        "/\\evil.example/",
+        "\\\\evil.example",
+        "/\t/evil.example/",
+        "/\n/evil.example/",
+        "\t//evil.example",
+        " //evil.example",
+        "javascript:alert(1)",
+        "evil.example",
+        "/ /evil.example",
+        "/x\r\nSet-Cookie: a=b",
+        "https:evil.example",
+        "//evil.example\\@mail.example.org/",
+    ],
+)
+def test_a_log_in_never_leads_to_another_site(site, target):
+    site.sign_up(site.browser())
+    browser = site.browser()
+
+    page = browser.get("/login", query_string={"next": target}, base_url=PORTAL, headers=OURS).text
+    answer = site.post(browser, "/login", address=ALICE, password=PASSWORD, next=target)
+    again = browser.get("/login", query_string={"next": target}, base_url=PORTAL, headers=OURS)
+
+    assert 'name="next" value=""' in page
+    assert answer.headers["Location"] == "/"
+    assert again.headers["Location"] == "/"
+
+
+def test_whoever_is_logged_in_is_not_asked_again(site):
+    browser = site.browser()
+    site.sign_up(browser)
+
+    assert site.get(browser, "/login?next=/message/1").headers["Location"] == "/message/1"
+
+
+# -- logging out
+
+
+def test_logging_out_says_so_and_closes_the_inbox(site):
+    browser = site.browser()
+    site.sign_up(browser)
+
+    answer = site.post(browser, "/logout")
+    page = site.get(browser, answer.headers["Location"]).text
+
+    assert answer.status_code == 303
+    assert "You are logged out." in page
+    assert site.get(browser, "/").status_code == 303
+
+
+def test_logging_out_works_when_the_session_is_over_already(site):
+    browser = site.browser()
+    site.sign_up(browser)
+    site.clock.now += DAY
+
+    assert site.post(browser, "/logout").status_code == 303
+    assert site.post(site.browser(), "/logout").status_code == 303
+
+
+def test_a_picture_in_a_mail_cannot_log_anybody_out(site):
+    browser = site.browser()
+    site.sign_up(browser)
+
+    assert site.get(browser, "/logout").status_code == 405
+    assert site.get(browser, "/").status_code == 200
+
+
+def test_no_page_about_accounts_needs_a_script_or_says_anything_inline(site):
+    for path in ("/login", "/l/forged", site.link(ALICE)):
+        page = site.browser().get(path, base_url=PORTAL, headers=OURS, follow_redirects=True).text
+        assert not re.search(r"<script|\son[a-z]+=|\sstyle=|javascript:", page)
