@@ -1,0 +1,351 @@
+"""messenger setup: makes a site, changes nothing the second time, leaves nothing half done."""
+
+import errno
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from messenger import config, link
+from messenger.cli import files, postfix
+from messenger.cli.tunnel_files import sender_key, tunnel_keys
+from messenger.tunnel import fingerprint
+
+from .cli_fixtures import messenger_fixture, setup_words  # noqa: F401
+
+
+def contents(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+def assert_complete(folder: Path) -> None:
+    """Everything a start needs is there and usable."""
+    settings = config.load(folder / "messenger.toml")
+    assert tunnel_keys(settings).recipients
+    assert sender_key(settings)
+    assert len(link.load_key(settings.notice.link_key)) == 32
+    assert len(link.load_key(settings.pdf.key)) == 32
+    for path in (settings.mail.root, settings.intake.ledger, settings.accounts.database.parent, settings.reader.cache):
+        assert path.is_dir()
+    assert not [path for path in folder.rglob(".*") if path.is_file()], "a draft was left behind"
+
+
+def test_setup_makes_everything_a_start_needs(messenger, tmp_path):
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 0, done.err
+    assert_complete(tmp_path)
+    settings = config.load(tmp_path / "messenger.toml")
+    assert settings.site.portal_url == "https://webmail.example.com"
+    assert settings.tunnel.webmail_sender == "webmail-sender@example.com"
+    assert settings.tunnel.webmail_recipient == "webmail@webmail.example.com"
+    assert settings.notice.mail_from == "webmail-notice@example.com"
+    assert settings.intake.socket == str(tmp_path / "state" / "milter" / "milter.sock")
+
+
+def test_secrets_are_shut_and_what_is_shared_is_shared(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+
+    def mode(name):
+        return stat.S_IMODE((tmp_path / name).stat().st_mode)
+
+    assert mode("keys") == 0o700
+    assert {
+        mode(f"keys/{name}") for name in ("link.key", "pdf.key", "webmail-sender.key", "webmail-recipient.key")
+    } == {0o600}
+    assert mode("mail") == 0o2770
+    assert mode("state/accounts") == mode("state/cache") == mode("state/ledger") == 0o700
+
+
+def test_the_settings_keep_every_comment_of_the_example(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+
+    def comments(path):
+        return [line for line in path.read_text().splitlines() if line.startswith("#")]
+
+    example = Path(__file__).parent.parent / "config" / "messenger.toml.example"
+    assert comments(tmp_path / "messenger.toml") == comments(example)
+
+
+def test_the_second_time_it_changes_nothing_and_says_so(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    before = contents(tmp_path)
+
+    same, bare = messenger(*setup_words(tmp_path)), messenger(*setup_words(tmp_path)[:4])
+
+    assert (same.status, bare.status) == (0, 0)
+    assert "nothing to change" in same.out
+    assert "nothing to change" in bare.out
+    assert contents(tmp_path) == before
+
+
+def test_other_answers_change_the_settings_and_never_a_key(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    before = contents(tmp_path)
+    old = (tmp_path / "messenger.toml").read_text()
+
+    done = messenger(*setup_words(tmp_path, site_name="Post", webmail_recipient="post@example.com", key_type="rsa"))
+
+    assert done.status == 0
+    settings = config.load(tmp_path / "messenger.toml")
+    assert (settings.site.name, settings.tunnel.webmail_recipient) == ("Post", "post@example.com")
+    assert contents(tmp_path / "keys") == {path: data for path, data in before.items() if "keys/" in str(path)}
+    (copy,) = tmp_path.glob("messenger.toml.2*")
+    assert copy.read_text() == old
+
+
+def test_what_a_person_wrote_into_the_settings_stays(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    settings = tmp_path / "messenger.toml"
+    settings.write_text("# mine\n" + settings.read_text().replace("link_days = 30", "link_days = 7 # a week"))
+
+    messenger(*setup_words(tmp_path, site_name="Post"))
+
+    text = settings.read_text()
+    assert text.startswith("# mine\n")
+    assert "link_days = 7 # a week" in text
+    assert 'name = "Post"' in text
+
+
+@pytest.mark.parametrize(("kind", "curve"), [("rsa-3072", "RSA"), ("ec-p256", "EC")])
+def test_the_kind_of_key_can_be_chosen(messenger, tmp_path, kind, curve):
+    messenger(*setup_words(tmp_path, key_type=kind))
+
+    key = tunnel_keys(config.load(tmp_path / "messenger.toml")).recipients[0].key
+    assert curve in type(key).__name__ or "Elliptic" in type(key).__name__
+
+
+def test_it_asks_for_what_nobody_said_and_asks_again_when_the_answer_is_no_good(messenger, tmp_path):
+    answers = ["http://webmail.example.com", "https://webmail.example.com", "example.com example.org", "", "",
+               "nobody", "notice@example.com", str(tmp_path / "mail"), "ec"]  # fmt: skip
+
+    done = messenger("setup", "--config", tmp_path / "messenger.toml", given="\n".join([*answers, ""]).encode())
+
+    assert done.status == 0, done.err
+    assert done.out.count("Error: ") == 2
+    settings = config.load(tmp_path / "messenger.toml")
+    assert settings.site.own_domains == ("example.com", "example.org")
+    assert settings.notice.mail_from == "notice@example.com"
+    assert settings.mail.root == tmp_path / "mail"
+
+
+def test_stopping_in_the_middle_of_the_questions_leaves_nothing(messenger, tmp_path):
+    done = messenger("setup", "--config", tmp_path / "s" / "messenger.toml", given=b"https://webmail.example.com\n")
+
+    assert done.status == 130
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"portal_url": "http://webmail.example.com"}, "--portal-url"),
+        ({"own_domain": "exa mple"}, "--own-domain"),
+        ({"webmail_sender": "nobody"}, "--webmail-sender"),
+        ({"notice_from": "a@example.com\nBcc: x@example.com"}, "--notice-from"),
+        ({"milter_socket": "inet:x"}, "--milter-socket"),
+        ({"listen": "8025"}, "--listen"),
+        ({"sendmail": "sendmail"}, "--sendmail"),
+    ],
+)
+def test_a_wrong_answer_is_named_by_its_option_and_nothing_is_made(messenger, tmp_path, changed, named):
+    done = messenger(*setup_words(tmp_path / "s", **changed))
+
+    assert done.status == 64
+    assert named in done.err
+    assert not (tmp_path / "s").exists()
+
+
+def test_settings_that_contradict_each_other_are_refused(messenger, tmp_path):
+    done = messenger(*setup_words(tmp_path / "s", webmail_sender="webmail@webmail.example.com"))
+
+    assert done.status == 78
+    assert not (tmp_path / "s" / "messenger.toml").exists()
+
+
+def test_broken_settings_are_not_written_over(messenger, tmp_path):
+    (tmp_path / "messenger.toml").write_text("[site\n")
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 78
+    assert "line 1: not TOML" in done.err
+    assert (tmp_path / "messenger.toml").read_text() == "[site\n"
+
+
+def test_renewing_keeps_the_old_pairs_accepted(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    before = contents(tmp_path / "keys")
+    old = tunnel_keys(config.load(tmp_path / "messenger.toml"))
+
+    done = messenger("setup", "--non-interactive", "--renew-tunnel", "--config", tmp_path / "messenger.toml")
+
+    assert done.status == 0
+    assert "messenger tunnel retire" in done.out
+    new = tunnel_keys(config.load(tmp_path / "messenger.toml"))
+    assert [one.certificate for one in new.recipients[1:]] == [one.certificate for one in old.recipients]
+    assert new.signers[1:] == old.signers
+    assert len({fingerprint(one) for one in new.signers}) == 2
+    assert before.items() <= contents(tmp_path / "keys").items()
+
+
+@pytest.fixture
+def nobody():
+    """Go on as an ordinary user, in a folder of that user's; root again afterwards."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))  # the folders of pytest are shut to others
+    if os.geteuid() != 0:
+        yield folder
+    else:
+        os.chown(folder, 65534, 65534)
+        os.setegid(65534)
+        os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+    shutil.rmtree(folder)
+
+
+def test_without_root_it_works_in_any_folder(messenger, nobody):
+    done = messenger(*setup_words(nobody))
+
+    assert done.status == 0, done.err
+    assert_complete(nobody)
+    assert {path.stat().st_uid for path in nobody.rglob("*")} == {os.geteuid()}
+
+
+def test_what_an_ordinary_user_may_not_write_is_a_sentence(messenger, nobody):
+    done = messenger(*setup_words(nobody, config="/etc/webmail-messenger-test/messenger.toml"))
+
+    assert done.status == 77
+    assert (
+        done.err
+        == "messenger: /etc/webmail-messenger-test: Permission denied; run it as a user who may, such as root\n"
+    )
+
+
+class Killed(BaseException):
+    """What a kill -9 is to the program: nothing after it runs."""
+
+
+def stop_at(monkeypatch, step: int, error: BaseException) -> list[int]:
+    """Let the *step*-th file be written, but not yet in its place, when *error* strikes."""
+    count = [0]
+    real = os.fsync
+
+    def fsync(handle):
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            count[0] += 1
+            if count[0] == step:
+                raise error
+        real(handle)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    return count
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_finishes(messenger, tmp_path, monkeypatch, step):
+    with monkeypatch.context() as patch:
+        stop_at(patch, step, OSError(errno.ENOSPC, "No space left on device", "x"))
+        failed = messenger(*setup_words(tmp_path))
+
+    after = contents(tmp_path)
+    done = messenger(*setup_words(tmp_path))
+
+    assert failed.status == 73
+    assert "No space left" in failed.err
+    assert all(data is None or data for data in after.values()), "an empty file was left"
+    assert done.status == 0, done.err
+    assert_complete(tmp_path)
+
+
+def test_an_error_strikes_at_each_file_setup_writes(messenger, tmp_path, monkeypatch):
+    count = stop_at(monkeypatch, 99, Killed())
+
+    messenger(*setup_words(tmp_path))
+
+    assert count[0] == 7  # so the steps above are all of them
+
+
+def test_a_kill_at_any_moment_leaves_a_site_that_the_next_run_finishes(messenger, tmp_path):
+    program = [sys.executable, "-c", "from messenger.cli import main; main()"]
+    killed = 0
+    for number, delay in enumerate(x / 100 for x in range(20, 60, 5)):
+        folder = tmp_path / str(number)
+        process = subprocess.Popen([*program, *setup_words(folder)], stdout=subprocess.DEVNULL)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        keys = {path: path.read_bytes() for path in folder.glob("keys/*.pem")}
+
+        done = messenger(*setup_words(folder))
+
+        assert done.status == 0, done.err
+        settings = config.load(folder / "messenger.toml")
+        assert tunnel_keys(settings).recipients
+        assert sender_key(settings)
+        assert all(path.read_bytes() == data for path, data in keys.items())
+    assert killed, "the machine was too quick for every kill"
+
+
+def test_a_key_without_its_certificate_is_moved_aside_not_overwritten(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    key = tmp_path / "keys" / "webmail-recipient.key"
+    orphan = key.read_bytes()
+    (tmp_path / "keys" / "webmail-recipient.pem").unlink()
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 0
+    assert (tmp_path / "keys" / "webmail-recipient.key.unused").read_bytes() == orphan
+    assert_complete(tmp_path)
+
+
+def test_a_certificate_without_its_key_is_a_question_for_the_backup(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    (tmp_path / "keys" / "webmail-recipient.key").unlink()
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 78
+    assert "restore the key from a backup" in done.err
+
+
+def test_two_setups_at_once_do_not_mix(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+
+    with files.locked(tmp_path):
+        done = messenger(*setup_words(tmp_path, site_name="Post"))
+
+    assert done.status == 75
+    assert "another `messenger` command" in done.err
+
+
+def test_a_folder_nobody_may_write_to_is_a_sentence(messenger, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    done = messenger(*setup_words(tmp_path / "file"))
+
+    assert done.status in (66, 73, 77)
+    assert re.match(r"messenger: \S+: .+; ", done.err)
+
+
+def test_without_postfix_setup_finishes_and_says_what_to_do(messenger, tmp_path, monkeypatch):
+    monkeypatch.setattr(postfix, "SEARCH", str(tmp_path))
+
+    done, applied = messenger(*setup_words(tmp_path)), messenger(*setup_words(tmp_path), "--apply")
+
+    assert done.status == 0
+    assert "Postfix is not installed here: apt-get install postfix, then `messenger setup --apply`" in done.out
+    assert applied.status == 69
+    assert_complete(tmp_path)
