@@ -159,7 +159,8 @@ class Mailbox:
 
     def _had(self, place: Folder, name: str, folder: str) -> bool:
         """Tell whether *name* was delivered before; if so, it is on disk after this."""
-        if found := place.file_of(name):
+        found = place.file_of(name) or (place.file_of_slowly(name) if place.has_keywords() else None)
+        if found:
             # It may be there from a delivery that was killed before it came to this.
             os.fsync(found[0])
             return True

@@ -24,7 +24,7 @@ FILE_MODE = 0o660
 FLAGS = "DFPRST"
 INFO = ":2,"
 # Every name that a message in cur/ has while it bears no flags but these. Trying all is faster than listing a folder
-# of thousands, and does not depend on its size. Not in here: Dovecot's keywords (a to z) and flags of other programs.
+# of thousands, and does not depend on its size. Not in here: Dovecot's keywords (a to z), and flags of other programs.
 INFOS = ("", *(INFO + "".join(chosen) for count in range(7) for chosen in combinations(FLAGS, count)))
 
 _DIRECTORIES = ("tmp", "new", "cur")
@@ -85,6 +85,10 @@ class Folder:
             if os.access(name + info, os.F_OK, dir_fd=self.cur, follow_symlinks=False):
                 return name + info
         return None
+
+    def has_keywords(self) -> bool:
+        """Tell whether Dovecot has given keywords here: then file_of() may miss what is there."""
+        return os.access("dovecot-keywords", os.F_OK, dir_fd=self.base, follow_symlinks=False)
 
     def file_of_slowly(self, name: str) -> tuple[int, str] | None:
         """Do the same whatever the flags are, in time that grows with the folder."""
