@@ -219,6 +219,7 @@ def _limits(db: Database, account: Account | None, address: str, client: str) ->
     sql = "SELECT 1 FROM known_network WHERE account = ? AND network = ?"
     if not db.execute(sql, [account.id if account else None, network]).fetchone():
         limits[_hash(f"account {who}")] = throttle.ACCOUNT
+        limits[_hash(f"network {network}")] = throttle.NETWORK
         limits[_hash("all")] = throttle.OVERALL
     return limits
 
@@ -245,12 +246,12 @@ def _uncount(db: Database, keys: list[str]) -> None:
 
 
 def _forgive(db: Database, limits: Mapping[str, throttle.Limit]) -> None:
-    """The try was a success: the account starts afresh, and the count over all loses the one it got."""
+    """The try was a success: the account starts afresh, and what it shares with others loses the one it got."""
     for key, limit in limits.items():
-        if limit is throttle.OVERALL:
-            _uncount(db, [key])
-        else:
+        if limit in (throttle.ACCOUNT, throttle.ACCOUNT_AND_NETWORK):
             db.execute("DELETE FROM throttle WHERE key = ?", [key])
+        else:
+            _uncount(db, [key])
 
 
 def _remember_network(db: Database, account: int, client: str, now: int) -> None:

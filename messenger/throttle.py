@@ -41,8 +41,10 @@ class Limit:
 
 ACCOUNT = Limit(free=5, forgets=3600)
 ACCOUNT_AND_NETWORK = Limit(free=5, forgets=3600)
-#: All accounts together: a storm is slowed to a try a second. Who comes from a network they logged in from
-#: before waits neither for this nor for what strangers did to their account.
+#: One network that tries many accounts: slowed to a try a minute.
+NETWORK = Limit(free=50, forgets=60)
+#: All accounts and networks together: a storm is slowed to a try a second. Who comes from a network they logged
+#: in from before waits neither for this nor for what strangers did to their account.
 OVERALL = Limit(free=300, forgets=1)
 
 

@@ -445,3 +445,14 @@ def test_no_page_about_accounts_needs_a_script_or_says_anything_inline(site):
     for path in ("/login", "/l/forged", site.link(ALICE)):
         page = site.browser().get(path, base_url=PORTAL, headers=OURS, follow_redirects=True).text
         assert not re.search(r"<script|\son[a-z]+=|\sstyle=|javascript:", page)
+
+
+def test_an_international_address_is_shown_as_people_write_it_and_taken_in_either_form(site):
+    browser = site.browser()
+    site.get(browser, site.link("jörg@xn--bcher-kva.example"))
+    page = site.get(browser, "/welcome").text
+
+    assert 'value="jörg@bücher.example"' in page
+    site.sign_up(site.browser(), "jörg@xn--bcher-kva.example")
+    assert site.log_in(site.browser(), "Jörg@Bücher.example").status_code == 303
+    assert site.log_in(site.browser(), "jo\u0308rg@XN--bcher-kva.example").status_code == 303

@@ -219,11 +219,31 @@ def test_accounts_do_not_wait_for_each_other(accounts):
 def test_a_storm_over_many_accounts_is_slowed_down_but_known_networks_are_let_in(accounts):
     sign_up(accounts)
     for number in range(300):
-        fail(accounts, 1, address=f"nobody{number}@example.net")
+        fail(accounts, 1, address=f"nobody{number}@example.net", client=f"203.0.{number % 50}.1")
 
     with pytest.raises(TooSoon):
         accounts.verify("nobody-yet@example.net", PASSWORD, AWAY, NOW)
     assert accounts.verify(ALICE, PASSWORD, HOME, NOW) is not None
+
+
+def test_one_network_that_tries_many_accounts_waits_and_no_other_does(accounts):
+    sign_up(accounts)
+    for number in range(50):
+        fail(accounts, 1, address=f"nobody{number}@example.net")
+
+    with pytest.raises(TooSoon):
+        accounts.verify("nobody-yet@example.net", PASSWORD, AWAY, NOW)
+    assert accounts.verify(ALICE, PASSWORD, "203.0.113.5", NOW) is not None
+
+
+def test_a_log_in_takes_back_what_it_counted_for_its_network(accounts):
+    sign_up(accounts)
+    for number in range(49):
+        fail(accounts, 1, address=f"nobody{number}@example.net")
+
+    accounts.verify(ALICE, PASSWORD, AWAY, NOW)
+
+    fail(accounts, 1, address="nobody-yet@example.net")
 
 
 def test_a_waiting_try_is_not_counted_so_nobody_can_keep_the_wait_alive(accounts):

@@ -243,10 +243,7 @@ def test_a_proxy_nobody_named_is_not_believed(running):
         (b"GET /%(long)s HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: %(host)s\r\nX: %(longer)s\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: %(host)s\r\n%(many)s\r\n", 431),
-        (
-            b"POST /login HTTP/1.1\r\nHost: %(host)s\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            400,
-        ),
+        (b"POST / HTTP/1.1\r\nHost: %(host)s\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"POST /login HTTP/1.1\r\nHost: %(host)s\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
         (b"POST /login HTTP/1.1\r\nHost: %(host)s\r\nContent-Length: -1\r\n\r\n", 400),
         (b"TRACE / HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 403),

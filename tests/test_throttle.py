@@ -1,7 +1,7 @@
 import pytest
 
 from messenger import throttle
-from messenger.throttle import ACCOUNT, OVERALL, network_of
+from messenger.throttle import ACCOUNT, NETWORK, OVERALL, network_of
 
 
 def waits(limit: throttle.Limit, failures: int) -> list[int]:
@@ -41,6 +41,13 @@ def test_requests_that_overtake_each_other_by_a_second_still_wait():
 def test_a_storm_over_all_accounts_is_slowed_to_a_try_a_second():
     assert set(waits(OVERALL, 1000)[:299]) == {0}
     assert max(waits(OVERALL, 1000)) <= 2
+
+
+def test_one_network_is_slowed_to_about_a_try_a_minute():
+    found = waits(NETWORK, 200)
+
+    assert set(found[:49]) == {0}
+    assert 30 <= sum(found[-50:]) / 50 <= 64
 
 
 @pytest.mark.parametrize(

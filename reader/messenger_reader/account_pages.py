@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g, make_response, redirect, render_templa
 from flask.typing import ResponseReturnValue
 
 from messenger.accounts import Account, AddressTaken, TooSoon
+from messenger.envelope import display
 from messenger.link import LinkError, open_token
 from messenger.passwords import SHORTEST, PasswordRefused, normal
 
@@ -51,7 +52,7 @@ def welcome() -> ResponseReturnValue:
         return _sign_up_page(address, token)
     if g.account == account:
         return redirect(url_for("mail.inbox"), 303)
-    return _log_in_page(address)
+    return _log_in_page(display(address))
 
 
 @pages.get("/signup")
@@ -83,7 +84,7 @@ def signup() -> ResponseReturnValue:
     except PasswordRefused as refused:
         return _sign_up_page(address, token, error=_refusal(refused.rule))
     except AddressTaken:
-        return _log_in_page(address, note=_("You have an account already. Please log in."), status=409)
+        return _log_in_page(display(address), note=_("You have an account already. Please log in."), status=409)
     return _let_in(account, url_for("mail.inbox"))
 
 
@@ -158,7 +159,7 @@ def _dead_link() -> Response:
 
 def _sign_up_page(address: str, token: str, *, error: str = "", again: str = "") -> Response:
     status = 422 if error or again else 200
-    words = {"address": address, "token": token, "error": error, "again": again, "shortest": SHORTEST}
+    words = {"address": display(address), "token": token, "error": error, "again": again, "shortest": SHORTEST}
     return make_response(render_template("signup.html", **words), status)
 
 
