@@ -100,13 +100,19 @@ def keys(recipient: str = "rsa2048", sender: str = "rsa2048") -> tunnel.TunnelKe
     return tunnel.TunnelKeys((messenger(recipient).recipient,), (gateway(sender).certificate,))
 
 
-def wrapped(raw: bytes = ORIGINAL, *, recipient: str = "rsa2048", sender: str = "rsa2048", **changes: Any) -> bytes:
+def wrapped(
+    raw: bytes = ORIGINAL,
+    *,
+    recipient: str | x509.Certificate = "rsa2048",
+    sender: str | tunnel.SenderKey = "rsa2048",
+    **changes: Any,
+) -> bytes:
     """A tunnel mail by our own hand."""
     arguments: dict[str, Any] = {
         "mail_from": "anna@example.org",
         "rcpt_tos": ["bob@example.com"],
-        "sender": gateway(sender).sender,
-        "recipient": messenger(recipient).certificate,
+        "sender": gateway(sender).sender if isinstance(sender, str) else sender,
+        "recipient": messenger(recipient).certificate if isinstance(recipient, str) else recipient,
         "webmail_sender": "gateway@example.org",
         "webmail_recipient": "webmail@example.org",
         "date": NOW,

@@ -87,9 +87,9 @@ def _verified(content: bytearray, keys: TunnelKeys, policy: Policy) -> verifying
     """Verify what was decrypted: clear-signed (multipart/signed) or opaque."""
     try:
         part = mime.entity(content)
-        kind, parameters = mime.content_type(part)
     except Refused as error:
         raise decrypting.undecipherable() from error
+    kind, parameters = mime.content_type(part)
     if kind == "multipart/signed":
         start, end, signature = mime.split_signed(part, parameters.get("boundary", ""))
         if mime.content_type(signature)[0] not in mime.PKCS7_SIGNATURE:
