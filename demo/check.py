@@ -41,8 +41,7 @@ def sign_up(person: Visitor, link: str) -> Page:
     """Open the link as a scanner first, then as the person; type a password. Returns the inbox."""
     Visitor().open(link)
     form = person.open(link).form_with("password")
-    again = {name: PASSWORD for name in form.fields if name.startswith("password")}
-    return person.send(form, **again)
+    return person.send(form, password=PASSWORD, again=PASSWORD)
 
 
 def read_all(person: Visitor, messages: list[str], seen: Seen) -> None:
