@@ -177,7 +177,7 @@ def sanitise(html: str, inline: Mapping[str, bytes], remote_pictures: bool) -> S
 def _visible(found: re.Match[str]) -> str:
     """Character references to what clean.block() takes out of text."""
     number = int(found[1], 16) if found[1] else int(found[2])
-    unseen = number > 0x10FFFF or (number > 0x20 and not clean.block(chr(number)))
+    unseen = number > 0x10FFFF or not clean.block(chr(number))
     return "" if unseen else found[0]
 
 
