@@ -42,6 +42,8 @@ class NoticeError(MessengerError):
 def environment(templates: Path | None, language: str) -> SandboxedEnvironment:
     """Return what renders the notice in *language*, with the site's own *templates* before ours."""
     folders = [templates] if templates else []
+    if templates and not templates.is_dir():
+        raise NoticeError(f"{templates}: no such folder; make it, or leave out [notice] templates")
     made = SandboxedEnvironment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, _HERE / "templates")]),
         autoescape=select_autoescape(["html"]),
@@ -98,8 +100,12 @@ def _read_catalogue(path: Path) -> gettext.NullTranslations:
     compiled = BytesIO()
     try:
         with path.open("rb") as file:
-            write_mo(compiled, read_po(file, abort_invalid=True))
+            catalogue = read_po(file, abort_invalid=True)
+        write_mo(compiled, catalogue)
         compiled.seek(0)
-        return gettext.GNUTranslations(compiled)
+        made = gettext.GNUTranslations(compiled)
     except (OSError, ValueError, PoFileError) as error:
         raise NoticeError(f"{path}: not a catalogue of gettext: {error}") from error
+    if not any(message.id and message.string for message in catalogue):
+        raise NoticeError(f"{path}: expected a catalogue of gettext, found no translated sentence in it")
+    return made

@@ -133,6 +133,7 @@ def test_what_is_no_address_is_refused(text):
     assert str(refusal.value).isprintable()  # it goes into a log
 
 
+@settings(deadline=None)
 @given(ADDRESSES)
 def test_normalising_twice_is_normalising_once(address):
     try:
@@ -145,7 +146,7 @@ def test_normalising_twice_is_normalising_once(address):
     assert (domain_of(once), local_part_of(once)) == (domain_of(address), local_part_of(address))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=80) | st.text('a@."\\[]<>:,ä\u202e%/ \x00', max_size=20))
 def test_whatever_comes_in_gives_an_address_or_a_refusal(text):
     try:

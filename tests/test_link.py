@@ -4,7 +4,7 @@ import base64
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messenger import link
@@ -99,6 +99,7 @@ def test_what_is_no_link_is_refused_in_the_same_words(change):
     assert str(refusal.value) == str(too_old.value)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_whatever_is_asked_for_a_link_is_opened_or_refused(text):
     with pytest.raises(LinkError):

@@ -87,7 +87,7 @@ def test_a_mailbox_lives_where_a_sysadmin_looks_for_it(address, path):
     assert path_of(Path("/mail"), address) == Path("/mail") / path
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(ADDRESSES)
 def test_every_address_has_a_safe_path_that_leads_back_to_it(address):
     try:
@@ -108,6 +108,7 @@ def test_every_address_has_a_safe_path_that_leads_back_to_it(address):
         assert len(part) <= 255
 
 
+@settings(deadline=None)
 @given(ADDRESSES, ADDRESSES)
 def test_two_addresses_never_share_a_path(one, another):
     try:
