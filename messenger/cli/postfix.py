@@ -220,7 +220,7 @@ def _matches(domain: str, entry: str, *, subdomains: bool) -> bool:
 
 def _warnings(postfix: Postfix, config: Config) -> tuple[str, ...]:
     found = [
-        f"master.cf says {line}: mail that comes in there is not seen by the milter as planned here"
+        f'master.cf has "{line}": the milter does not see what comes in there'
         for line in postfix.overrides
         if "receive_override" not in line or "no_milters" in line
     ]
