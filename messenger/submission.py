@@ -4,7 +4,10 @@ When ``submit`` returns, the mail is in the mail system's queue, on disk. Whatev
 that the notice is about waits in the sender's queue meanwhile. Knows nothing of what it hands over.
 """
 
+import contextlib
+import os
 import re
+import signal
 import smtplib
 import subprocess
 from collections.abc import Sequence
@@ -50,13 +53,7 @@ def _by_sendmail(message: bytes, mail_from: str, rcpt_tos: Sequence[str], sendma
     # Bytes, because addresses are UTF-8 (RFC 6531) whatever the locale of this process is.
     command = [word.encode() for word in (*sendmail, "-i", "-f", mail_from, "--", *rcpt_tos)]
     try:
-        done = subprocess.run(
-            command,
-            input=message.replace(b"\r\n", b"\n"),  # sendmail(1) takes text files of this system
-            capture_output=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        status, said = _run(command, message.replace(b"\r\n", b"\n"))  # sendmail(1) takes text files of this system
     except FileNotFoundError as error:
         raise SubmissionError(
             f"{sendmail[0]} isn't there: install Postfix, or set sendmail or smtp under [notice]"
@@ -65,16 +62,40 @@ def _by_sendmail(message: bytes, mail_from: str, rcpt_tos: Sequence[str], sendma
         raise SubmissionError(f"{sendmail[0]} took longer than {TIMEOUT_SECONDS} s") from error
     except OSError as error:
         raise SubmissionError(f"can't run {sendmail[0]}: {error.strerror}") from error
-    if done.returncode != 0:
-        said = _one_line((done.stderr or done.stdout).decode("utf-8", "replace"))
-        raise SubmissionError(f"{sendmail[0]} ended with status {done.returncode}: {said or 'no reason given'}")
+    if status != 0:
+        reason = _one_line(said.decode("utf-8", "replace")) or "no reason given"
+        raise SubmissionError(f"{sendmail[0]} ended with status {status}: {reason}")
+
+
+def _run(command: Sequence[bytes], message: bytes) -> tuple[int, bytes]:
+    """Run *command* with *message* as its input; return its status and what it said."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            said, _ = process.communicate(message, TIMEOUT_SECONDS)
+        except BaseException:
+            # With its children (postdrop): they would hold our pipe open.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, said
 
 
 def _by_smtp(message: bytes, mail_from: str, rcpt_tos: Sequence[str], server: str) -> None:
     host, _, port = server.rpartition(":")
     try:
-        with smtplib.SMTP(host.strip("[]"), int(port), timeout=TIMEOUT_SECONDS) as smtp:
+        smtp = smtplib.SMTP(host.strip("[]"), int(port), timeout=TIMEOUT_SECONDS)
+        # Not "with smtp": that fails where the answer to QUIT is odd, though the mail is in the queue by then.
+        with contextlib.closing(smtp):
             _converse(smtp, message, mail_from, rcpt_tos)
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                smtp.quit()
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise SubmissionError(f"SMTP to {server}: {_one_line(str(error))}") from error
 
