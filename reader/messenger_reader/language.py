@@ -48,9 +48,11 @@ def current() -> str:
         account = g.get("account")
         if account is not None and account.language in available():
             return str(account.language)
-        asked = request.accept_languages.best_match(available())
-        if asked:
-            return asked
+        for tag, quality in request.accept_languages:
+            # "de-AT" is served by "de", and before any language the person likes less.
+            for name in (tag.replace("-", "_"), tag.partition("-")[0].lower()):
+                if quality > 0 and name in available():
+                    return name
     site: str = current_app.config["SITE_LANGUAGE"]
     return site if site in available() else SOURCE
 
