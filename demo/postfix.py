@@ -196,6 +196,8 @@ class PrivatePostfix:
             "local_recipient_maps": "",
             "default_transport": transport,
             "relay_transport": transport,
+            # Else whatever the maps know, which is everything, goes to virtual(8) past default_transport.
+            "virtual_mailbox_domains": "",
             "virtual_mailbox_base": str(self.home),
             "virtual_mailbox_maps": "static:caught/",
             "virtual_uid_maps": f"static:{nobody.pw_uid}",

@@ -103,6 +103,29 @@ def test_pruning_a_ledger_that_was_never_used_is_nothing(ledger):
     assert ledger.prune(older_than=time.time()) == 0
 
 
+def test_syncing_puts_each_touched_folder_on_disk_once(ledger, monkeypatch):
+    synced = []
+    ledger.enter(DIGEST, "ann@example.org")
+    ledger.enter(DIGEST, "bob@example.org")
+    ledger.enter(OTHER, "ann@example.org")
+    monkeypatch.setattr(ledger_module, "_sync_folder", lambda folder: synced.append(folder.name))
+
+    ledger.sync()
+    ledger.sync()
+
+    assert sorted(synced) == ["ab", "cd"]
+
+
+def test_preparing_makes_all_folders_that_entries_can_lie_in(ledger):
+    ledger.prepare()
+    before = set(ledger.root.iterdir())
+
+    ledger.enter(DIGEST, "ann@example.org")
+
+    assert len(before) == 256
+    assert set(ledger.root.iterdir()) == before
+
+
 def test_two_with_the_same_mail_take_turns(ledger):
     order = []
 

@@ -42,6 +42,7 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._turns: dict[str, _Turn] = {}
+        self._unsynced: set[Path] = set()
         self._lock = threading.Lock()
 
     def has(self, digest: str, address: str) -> bool:
@@ -52,7 +53,11 @@ class Ledger:
             raise LedgerError(f"cannot read the ledger {self.root}: {error.strerror}") from error
 
     def enter(self, digest: str, address: str) -> None:
-        """Note that *address* has been told; survives a power cut once this returns."""
+        """Note that *address* has been told. Outlives this process at once, a power cut from the next ``sync`` on.
+
+        Not synced here: a mail would wait for the disk once more, and all that a lost entry can cause is a second
+        notice, should the mail come again.
+        """
         entry = self._entry(digest, address)
         try:
             try:
@@ -61,9 +66,20 @@ class Ledger:
                 self._make_shard(entry.parent)
                 handle = _create(entry)
             os.close(handle)
-            _sync_folder(entry.parent)
         except OSError as error:
-            raise LedgerError(f"cannot write to the ledger {self.root}: {error.strerror}") from error
+            raise self._unwritable(error) from error
+        with self._lock:
+            self._unsynced.add(entry.parent)
+
+    def sync(self) -> None:
+        """Make all entries made so far survive a power cut."""
+        with self._lock:
+            unsynced, self._unsynced = self._unsynced, set()
+        try:
+            for shard in unsynced:
+                _sync_folder(shard)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     @contextlib.contextmanager
     def turn(self, digest: str) -> Iterator[None]:
@@ -100,6 +116,16 @@ class Ledger:
             time.sleep(0)  # let mail through between folders
         return forgotten
 
+    def prepare(self) -> None:
+        """Make all folders that entries will lie in, so that no mail has to wait for that."""
+        try:
+            for number in range(16**SHARD_DIGITS):
+                shard = self.root / f"{number:0{SHARD_DIGITS}x}"
+                shard.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync_folder(self.root)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def check(self) -> None:
         """Raise LedgerError unless entries can be made."""
         trial = self.root / f".trial-{os.getpid()}"
@@ -108,10 +134,13 @@ class Ledger:
             trial.touch()
             trial.unlink()
         except OSError as error:
-            raise LedgerError(
-                f"cannot write to the ledger {self.root}: {error.strerror}; make the folder and give it to the"
-                " user of messenger-milter"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> LedgerError:
+        return LedgerError(
+            f"cannot write to the ledger {self.root}: {error.strerror}; make the folder and give it to the user of"
+            " messenger-milter"
+        )
 
     def _entry(self, digest: str, address: str) -> Path:
         # Addresses are longer than file names may be, and nobody should learn them from a listing.

@@ -42,6 +42,7 @@ SETTLE_SECONDS = 75.0
 #: A mail that comes again later than this counts as a new one. A year and a month.
 LEDGER_DAYS = 396
 DAY_SECONDS = 86_400.0
+SYNC_SECONDS = 1.0
 
 
 @click.command()
@@ -108,10 +109,11 @@ def serve(config: settings.Config, name: str, desk: Desk) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     try:
         with socket_file.claimed(name) as milter_name:
-            threading.Thread(target=_prune_daily, args=(desk.ledger,), daemon=True).start()
+            threading.Thread(target=_keep_ledger, args=(desk.ledger,), daemon=True).start()
             run(intake, milter_name, ready=lambda: _ready(name))
             _notify("STOPPING=1")
             settled = intake.load.settle(SETTLE_SECONDS)
+            desk.ledger.sync()
     except socket_file.SocketError as error:
         click.echo(str(error), err=True)
         return EX_CONFIG
@@ -137,15 +139,20 @@ def _report(problems: list[str]) -> int:
     return EX_CONFIG if problems else 0
 
 
-def _prune_daily(ledger: Ledger) -> None:
+def _keep_ledger(ledger: Ledger) -> None:
+    """Make the ledger ready, put it on disk every second, and once a day forget what is too old."""
+    pruned = -DAY_SECONDS
     while True:
         try:
-            forgotten = ledger.prune(time.time() - LEDGER_DAYS * DAY_SECONDS)
-            if forgotten:
+            if time.monotonic() - pruned >= DAY_SECONDS:
+                pruned = time.monotonic()
+                ledger.prepare()
+                forgotten = ledger.prune(time.time() - LEDGER_DAYS * DAY_SECONDS)
                 log.info("ledger: %d entries older than %d days removed", forgotten, LEDGER_DAYS)
+            ledger.sync()
         except (LedgerError, OSError) as error:
             log.warning("ledger: %s", one_line(error))
-        time.sleep(DAY_SECONDS)
+        time.sleep(SYNC_SECONDS)
 
 
 def _notify(state: str) -> None:
