@@ -59,7 +59,7 @@ def encrypt(parts: Sequence[bytes], recipient: x509.Certificate, modern: bool) -
 def _frame(
     kind: bytes, version: int, recipient_info: bytes, algorithm: tuple[bytes, bytes], parts: Sequence[bytes]
 ) -> tuple[bytearray, int]:
-    """The whole encoding with room for the content (and for the tag, at its end), and where the content goes."""
+    """The whole encoding with room for the content and, at its end, for the tag; and where the content goes."""
     size = sum(map(len, parts))
     tag = der.octet_string(bytes(TAG_LENGTH)) if kind == oids.AUTH_ENVELOPED_DATA else b""
     content_head = der.oid(oids.DATA) + der.algorithm(*algorithm) + der.head(0x80, size)
@@ -76,13 +76,12 @@ def _frame(
 def _fill(
     encoded: bytearray, place: int, context: CipherContext | AEADEncryptionContext, parts: Sequence[bytes]
 ) -> None:
-    """Encrypt *parts* to *place*. The context wants room beyond what it writes, so the last bytes take a detour."""
-    content = b"".join(parts)
-    end = place + len(content)
+    """Encrypt *parts* to *place*; the context wants room beyond what it writes, which goes when it is done."""
+    encoded += bytes(BLOCK)
     with memoryview(encoded) as view:
-        direct = max(len(content) - BLOCK, 0) // BLOCK * BLOCK
-        context.update_into(memoryview(content)[:direct], view[place : place + direct + BLOCK])
-    encoded[place + direct : end] = context.update(content[direct:])
+        for part in parts:
+            place += context.update_into(part, view[place:])
+    del encoded[-BLOCK:]
 
 
 def _recipient_info(recipient: x509.Certificate, content_key: bytes, modern: bool) -> tuple[bytes, int]:

@@ -7,9 +7,7 @@ same, in time and in words (RFC 3218; the decision record on CMS has more).
 import secrets
 from dataclasses import dataclass
 
-from asn1crypto import algos
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
@@ -18,6 +16,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from . import der, identity, oids
 from .ber import BIT_STRING, INTEGER, NULL, OCTET_STRING, SEQUENCE, SET, Reader
 from .keys import RecipientKey
+from .parameters import oaep
 from .refused import Refused, malformed, unsupported
 
 #: A tunnel mail is for one recipient, and maybe a copy for the gateway and an archive.
@@ -150,28 +149,6 @@ def _padding(sealed: Sealed) -> padding.AsymmetricPadding:
     if sealed.scheme != oids.RSA_OAEP:
         raise unsupported("key encryption that is neither RSA PKCS#1 v1.5 nor RSA-OAEP, for an RSA key")
     return oaep(sealed.parameters)
-
-
-def oaep(parameters: bytes) -> padding.OAEP:
-    """RSAES-OAEP-params: RFC 8017, A.2.1. All of it may be left out and means SHA-1."""
-    if len(parameters) > MAX_PARAMETERS:
-        raise Refused("limit", f"RSA-OAEP parameters of {len(parameters)} bytes")
-    read = algos.RSAESOAEPParams.load(parameters or b"\x30\x00", strict=True)
-    generator, source = read["mask_gen_algorithm"], read["p_source_algorithm"]
-    if generator["algorithm"].native != "mgf1" or source["algorithm"].native != "p_specified":
-        raise unsupported("RSA-OAEP with another mask or label than RFC 8017 knows")
-    return padding.OAEP(
-        padding.MGF1(named_hash(generator["parameters"])),
-        named_hash(read["hash_algorithm"]),
-        source["parameters"].native or None,
-    )
-
-
-def named_hash(algorithm: algos.DigestAlgorithm) -> hashes.HashAlgorithm:
-    oid = oids.octets(algorithm["algorithm"].dotted)
-    if oid not in oids.HASHES:
-        raise unsupported(f"the hash {algorithm['algorithm'].dotted}")
-    return oids.HASHES[oid]
 
 
 def _agree(sealed: Sealed) -> bytes:

@@ -119,6 +119,8 @@ def _forms(data: bytearray, start: int, end: int) -> Iterator[verifying.Span]:
 
 def canonical_line_ends(data: bytes) -> bytes:
     """CRLF for every LF that has no CR."""
+    if data.count(b"\n") == data.count(b"\r\n"):
+        return data
     return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 

@@ -7,7 +7,7 @@ a signature is over bytes and no library may rewrap them.
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -31,6 +31,9 @@ SUBJECT = "Protected message"
 
 #: RFC 5322, 2.1.1.
 MAX_LINE = 998
+
+#: Bytes that are encoded at once: whole lines, and no more than a cache holds.
+_BATCH = 57 * 4096
 
 _FIELDS = tunnel_fields.Fields()
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}>")
@@ -78,7 +81,7 @@ def wrap(
         "Content-Transfer-Encoding: base64\r\n"
         'Content-Disposition: attachment; filename="smime.p7m"\r\n\r\n'
     )
-    return b"".join((head.encode(), _base64_lines(encrypted)))
+    return b"".join((head.encode(), *_base64_lines(encrypted)))
 
 
 def _entity_header(raw: bytes, mail_from: str, rcpt_tos: Sequence[str], options: Iterable[str]) -> bytes:
@@ -98,9 +101,20 @@ def _entity_header(raw: bytes, mail_from: str, rcpt_tos: Sequence[str], options:
 
 def _encoding(raw: bytes) -> str:
     """RFC 2045, 6.2. Nothing is encoded: within the encryption any byte travels safely."""
-    if b"\0" in raw or max(map(len, raw.split(b"\r\n"))) > MAX_LINE:
+    if b"\0" in raw or _has_long_line(raw):
         return "binary"
     return "7bit" if raw.isascii() else "8bit"
+
+
+def _has_long_line(raw: bytes) -> bool:
+    """Is a line longer than RFC 5322 allows? In strides: of most lines nothing is looked at."""
+    place = 0
+    while len(raw) - place > MAX_LINE:
+        line_end = raw.rfind(b"\n", place, place + MAX_LINE + 2)
+        if line_end < 0:
+            return True
+        place = line_end + 1
+    return False
 
 
 def _multipart(boundary: str, header: bytes, raw: bytes, signature: bytes) -> list[bytes]:
@@ -113,7 +127,7 @@ def _multipart(boundary: str, header: bytes, raw: bytes, signature: bytes) -> li
         "Content-Transfer-Encoding: base64\r\n"
         'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n'
     )
-    return [start.encode(), header, raw, middle.encode() + _base64_lines(signature) + f"--{boundary}--\r\n".encode()]
+    return [start.encode(), header, raw, middle.encode(), *_base64_lines(signature), f"--{boundary}--\r\n".encode()]
 
 
 def _sign(digest: "hashlib._Hash", raw: bytes, sender: SenderKey, date: datetime) -> bytes:
@@ -160,6 +174,7 @@ def _attribute(oid: bytes, value: bytes) -> bytes:
     return der.sequence(der.oid(oid), der.element(SET, value))
 
 
-def _base64_lines(data: bytes | bytearray) -> bytes:
-    """RFC 2045, 6.8: lines of 76 characters."""
-    return pybase64.encodebytes(data).replace(b"\n", b"\r\n")
+def _base64_lines(data: bytes | bytearray) -> Iterator[bytes]:
+    """RFC 2045, 6.8: lines of 76 characters, a batch at a time."""
+    for place in range(0, len(data), _BATCH):
+        yield pybase64.encodebytes(memoryview(data)[place : place + _BATCH]).replace(b"\n", b"\r\n")
