@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +61,7 @@ def reader(home: Path, environment: dict[str, str] | None = None, **more: str) -
         process = subprocess.Popen(words, env=own, stderr=log, stdout=log)
     running = Running(process, port, home)
     try:
-        for _ in range(200):
+        for _ in range(400):
             try:
                 if running.ask("GET", "/healthz").status == 200:
                     break
@@ -293,20 +292,23 @@ def test_the_log_holds_no_token_no_address_and_no_password(running):
 
 def test_a_stop_lets_an_answer_under_way_finish(tmp_path):
     with reader(tmp_path, reader="workers = 1") as found:
-        statuses: list[int] = []
-        form = urlencode({"address": ALICE, "password": "not this one, sorry"})
-        asking = [
-            threading.Thread(target=lambda: statuses.append(found.ask("POST", "/login", form).status)) for _ in range(4)
-        ]
-        for thread in asking:
-            thread.start()
-        time.sleep(0.15)
-        found.process.send_signal(signal.SIGTERM)
-        for thread in asking:
-            thread.join(20)
+        form = urlencode({"address": ALICE, "password": "not this one, sorry"}).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", found.port, timeout=20)
+        host = {"Host": f"localhost:{found.port}"}
+        connection.request("GET", "/healthz", headers=host)
+        connection.getresponse().read()
+        connection.putrequest("POST", "/login", skip_host=True)
+        fields = {**host, **OURS, "Content-Length": len(form), "Content-Type": "application/x-www-form-urlencoded"}
+        for name, value in fields.items():
+            connection.putheader(name, str(value))
+        connection.endheaders(form[:10])
 
-        assert statuses == [403] * 4
-        assert found.process.wait(20) == 0
+        found.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        connection.send(form[10:])
+
+        assert connection.getresponse().status == 403
+        assert found.process.wait(40) == 0
 
 
 def test_a_socket_handed_over_by_systemd_is_used_and_the_start_is_announced(tmp_path):
