@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+from typing import NamedTuple
 
 from .errors import MessengerError
 from .mailbox_paths import address_of, path_of
@@ -44,8 +45,7 @@ class NoSuchMessage(MessengerError):
     """There is no message of that name in that folder."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a folder knows of a message without opening it."""
 
     name: str
@@ -119,7 +119,8 @@ class Mailbox:
         with suppress(NoSuchFolder), self._opened(folder) as place:
             # new/ first: what moves to cur/ meanwhile is seen twice rather than never, and counts once.
             for directory in (place.new,) if new_only else (place.new, place.cur):
-                entries.update((entry.name, entry) for entry in _entries(place, directory, folder))
+                for entry in _entries(place, directory, folder):
+                    entries[entry.name] = entry
         return [*entries.values()]
 
     def read(self, name: str, folder: str = "") -> bytes:
@@ -229,15 +230,18 @@ def _remove_leftovers(tmp: int, now: float) -> None:
 
 
 def _entries(place: Folder, directory: int, folder: str) -> Iterator[Entry]:
+    new = directory == place.new
     with os.scandir(directory) as files:
         for file in files:
             parts = split(file.name)
             if parts is None or not file.is_file(follow_symlinks=False):
                 continue
             name, flags = parts
-            with suppress(FileNotFoundError):
+            try:
                 found = file.stat(follow_symlinks=False)
-                yield Entry(name, flags, folder, int(found.st_mtime), found.st_size, directory == place.new)
+            except FileNotFoundError:
+                continue  # renamed or gone since; what was renamed shows up under its new name, or in the next listing
+            yield Entry(name, flags, folder, int(found.st_mtime), found.st_size, new)
 
 
 def _files(place: Folder, name: str) -> Iterator[tuple[int, str]]:

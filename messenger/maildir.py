@@ -46,8 +46,8 @@ _MENDS = {
 }
 
 # A name goes into addresses of pages and into log lines: visible ASCII without "/", and without ":", where flags begin.
-_NAME = re.compile(r"[!-.0-9;-~]+")
-_NAME_OCTETS = 200
+# Not longer than leaves room for flags, and for what a file in tmp/ is called.
+_NAME = re.compile(r"(?!\.)[!-.0-9;-~]{1,200}")
 _FOLDER = re.compile(r"[^./\x00-\x1f\x7f]+(?:\.[^./\x00-\x1f\x7f]+)*")
 _FOLDER_OCTETS = 200
 
@@ -102,7 +102,7 @@ class Folder:
 
 def is_name(name: str) -> bool:
     """Tell whether *name* can be a message's unique name, as far as we use them."""
-    return bool(_NAME.fullmatch(name)) and not name.startswith(".") and len(name) <= _NAME_OCTETS
+    return _NAME.fullmatch(name) is not None
 
 
 def checked_name(name: str) -> str:
@@ -122,9 +122,10 @@ def checked_flags(flags: str) -> str:
 def split(file_name: str) -> tuple[str, str] | None:
     """Return unique name and flags of a file in new/ or cur/, or None where it isn't a message of ours to show."""
     name, _, info = file_name.partition(":")
-    if not is_name(name):
+    if not _NAME.fullmatch(name):
         return None
-    return name, "".join(sorted(set(info[2:]))) if info.startswith("2,") else ""
+    flags = info[2:] if info.startswith("2,") else ""
+    return name, "".join(sorted(set(flags))) if len(flags) > 1 else flags
 
 
 def folder_parts(folder: str) -> tuple[str, ...]:
