@@ -5,6 +5,7 @@ methods. Secrets are kept as hashes only; what the database's reader finds logs 
 """
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from sqlite_utils import Database
 from . import envelope, passwords, throttle
 from .accounts_file import AccountsError, AccountsFile
 from .errors import MessengerError
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Account", "Accounts", "AccountsError", "AddressTaken", "Session", "TooSoon"]
 
@@ -151,9 +154,16 @@ class Accounts:
         if now - seen >= self._idle or now - opened >= self._absolute:
             return None
         if now - seen >= SEEN_SECONDS:
+            self._see(token, now)
+        return Session(Account(*fields), opened, max(seen, now))
+
+    def _see(self, token: str, now: int) -> None:
+        try:
             with self._file.writing() as db:
                 db.execute("UPDATE session SET seen = max(seen, ?) WHERE id = ?", [now, _hash(token)])
-        return Session(Account(*fields), opened, max(seen, now))
+        except AccountsError as error:
+            # Mail can be read from a full disk; the session ends a little earlier.
+            log.warning("a session's last use was not written down: %s", error)
 
     def end_session(self, token: str, client: str, now: int) -> None:
         """Log out: the row goes, so the token is worth nothing, whoever kept a copy."""

@@ -50,7 +50,7 @@ class PasswordRefused(MessengerError):
 
 
 class HashingBusy(MessengerError):
-    """So many passwords are being checked that this one would wait too long."""
+    """So many passwords are being checked that this one would have to wait too long."""
 
     temporary = True
 
@@ -122,10 +122,14 @@ def _is_own(text: str, own: Iterable[str]) -> bool:
 
 
 class Hasher:
-    """Argon2id, at most *at_once* at a time in this process: each takes its 64 MiB."""
+    """Argon2id, at most *at_once* at a time in this process: each takes its 64 MiB.
 
-    def __init__(self, cost: Cost = Cost(), at_once: int = 2, patience: float = 20.0) -> None:
+    At most *waiting* more wait for their turn, so that a flood of log-ins leaves threads for those who read.
+    """
+
+    def __init__(self, cost: Cost = Cost(), at_once: int = 2, waiting: int = 3, patience: float = 20.0) -> None:
         self.cost = cost
+        self._places = threading.BoundedSemaphore(at_once + waiting)
         self._turns = threading.BoundedSemaphore(at_once)
         self._patience = patience
         # What an unknown account is checked against, so that it takes as long as a known one.
@@ -159,12 +163,18 @@ class Hasher:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=self._patience):
-            raise HashingBusy(f"no turn to check a password within {self._patience:.0f} s; try again later")
+        busy = HashingBusy("too many passwords to check at once; whoever tries again later gets a turn")
+        if not self._places.acquire(blocking=False):
+            raise busy
         try:
-            yield
+            if not self._turns.acquire(timeout=self._patience):
+                raise busy
+            try:
+                yield
+            finally:
+                self._turns.release()
         finally:
-            self._turns.release()
+            self._places.release()
 
 
 def _bytes(password: str) -> bytes:

@@ -1,13 +1,15 @@
 import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from messenger import link
 from messenger_reader.access import COOKIE
-from messenger_reader.account_pages import LINK_COOKIE
+from messenger_reader.account_pages import LINK_COOKIE, _our_path
 from tests.reader_fixtures import ALICE, BOB, KEY, OURS, PASSWORD, PORTAL, Portal, portal
 
 FROM_WEBMAIL = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -400,6 +402,17 @@ def test_a_log_in_never_leads_to_another_site(site, target):
     assert 'name="next" value=""' in page
     assert answer.headers["Location"] == "/"
     assert again.headers["Location"] == "/"
+
+
+@given(st.text(alphabet="/\\\\:.@?#%\t\r\n aehlptvx", max_size=20).map(lambda text: "/" + text))
+def test_whatever_passes_for_a_path_of_ours_is_one(text):
+    found = _our_path(text)
+
+    assert found in ("", text)
+    # Browsers take a backslash for a slash and skip tabs and line ends.
+    assert (
+        urlsplit(urljoin(PORTAL, re.sub(r"[\t\r\n]", "", found).replace("\\", "/"))).netloc == urlsplit(PORTAL).netloc
+    )
 
 
 def test_whoever_is_logged_in_is_not_asked_again(site):

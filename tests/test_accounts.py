@@ -16,7 +16,7 @@ ALICE, BOB = "alice@example.net", "bob@example.net"
 PASSWORD = "three plain blue doors"
 HOME, AWAY = "192.0.2.7", "198.51.100.9"
 NOW = 1_800_000_000
-HASHER = Hasher(Cost(memory_kib=64, passes=1, lanes=1), at_once=8)
+HASHER = Hasher(Cost(memory_kib=64, passes=1, lanes=1), at_once=8, waiting=8)
 
 
 @pytest.fixture
@@ -485,6 +485,19 @@ def test_a_failed_write_leaves_nothing_behind_and_the_next_one_works(accounts, p
 
     assert rows(path, "SELECT count(*) FROM account") == [(0,)]
     assert sign_up(accounts).address == ALICE
+
+
+def test_a_full_disk_stops_log_ins_and_not_those_who_read(accounts, path, caplog):
+    token = accounts.open_session(sign_up(accounts).id, HOME, NOW)
+    with accounts._file.reading() as db:
+        db.execute("PRAGMA query_only = ON")  # as SQLite answers when it can't write
+
+    with pytest.raises(AccountsError):
+        accounts.open_session(1, HOME, NOW)
+    found = accounts.session(token, NOW + 120)
+
+    assert found is not None
+    assert "was not written down" in caplog.text
 
 
 def test_a_file_that_is_no_database_is_named_with_what_to_do(path):
