@@ -34,8 +34,11 @@ class _Mailbox:
         name = "".join(map(_unquoted, self.name))
         if not address and self.at and "=?" not in name:
             # "a@example.org (Anna)", or a name and an address without brackets.
-            *before, last = "".join(self.name).split()
+            *before, last = "".join(
+                piece.replace(" ", "\0") if piece[0] == '"' else piece for piece in self.name
+            ).split()
             name, address = " ".join(before) or "".join(self.comment), last
+            name, address = (one.replace("\0", " ") for one in (name, address))
         if not address.strip() and not name.strip():
             return None
         return person(name, address)
@@ -51,7 +54,7 @@ def persons(value: bytes) -> tuple[Person, ...]:
             depth += 1
         elif depth:
             depth -= piece == ")"
-            box.comment.append(piece if piece != ")" else " ")
+            box.comment.append(piece[-1] if piece[0] == "\\" else piece if piece != ")" else " ")
         elif piece == "<" and not box.address:
             box.inside = True
         elif piece == ">":
@@ -85,7 +88,9 @@ def _unquoted(token: str) -> str:
 def person(name: str, address: str) -> Person:
     """A person by the display name and address of a field, both still in the field's own encoding."""
     shown = clean.line(headers.words(name)).strip("\"' ")
-    spec = clean.line(address, 1000).replace(" ", "")
+    # A quoted local part may hold spaces; an obsolete source route (RFC 5322, section 4.4) leads nowhere today.
+    spec = clean.line(address, 1000)
+    spec = spec.rpartition(":")[2] if spec.startswith("@") else spec
     plain = unicodedata.normalize("NFKC", shown)
     suspicious = "@" in plain and plain.strip("<>()[]\"' ").casefold() != spec.casefold()
     return Person(shown, spec, suspicious)

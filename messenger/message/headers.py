@@ -140,7 +140,8 @@ def parameters(value: bytes, default: str) -> tuple[str, dict[str, str]]:
         if count >= 200 or name is None:
             continue
         quoted, bare = found[2], found[3]
-        given = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare.strip()
+        # Only these two need a backslash; others are meant, in C:\\names\\of a Windows program.
+        given = re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else bare.strip()
         # name* and name*0 win over a plain name: senders add that one for old readers.
         key = int(name[2] or 0) if name[2] or name[3] else -1
         sections.setdefault(name[1], {}).setdefault(key, (given, bool(name[3])))

@@ -38,6 +38,8 @@ _BLOCKS = frozenset(
 _PARAGRAPHS = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "blockquote", "pre", "table"])
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
+#: Hints for line breaking, and padding after the preview text.
+_UNPRINTED = {0xAD: None, 0x200B: None, 0x34F: None, 0xA0: " "}
 _NOTHING = re.compile(r"(?!)")
 
 
@@ -108,8 +110,9 @@ class _Text:
         self.out: list[str] = []
         self.length = 0
         self.line = ""
-        self.blank = True  # nothing to separate from yet
+        self.gap = False  # an empty line is due before the next one
         self.quotes = 0
+        self.quoted = 0  # how deep the last line was
         self.target = ""
         self.start = 0  # of the link's words in the line
         self.lists: list[int] = []
@@ -134,7 +137,7 @@ class _Text:
         return "".join(self.out).strip("\n")
 
     def text(self, given: str, pre: bool) -> None:
-        given = unescape(given).replace("\xad", "").replace("\u200b", "")
+        given = unescape(given).translate(_UNPRINTED)
         if pre:
             *lines, given = given.split("\n")
             for one in lines:
@@ -201,13 +204,13 @@ class _Text:
     def flush(self) -> None:
         """End the line, if there is one."""
         if self.line.strip():
+            if self.gap and self.out:
+                self.out.append(("> " * min(self.quotes, self.quoted)).rstrip() + "\n")
             self.out.append("> " * self.quotes + self.line.rstrip() + "\n")
             self.length += len(self.out[-1])
-            self.blank = False
+            self.gap, self.quoted = False, self.quotes
         self.line, self.start = "", 0
 
     def space(self) -> None:
-        """One empty line, never two, none at the top."""
-        if not self.blank:
-            self.out.append(("> " * self.quotes).rstrip() + "\n")
-            self.blank = True
+        """One empty line, never two, none at the top or the end."""
+        self.gap = True

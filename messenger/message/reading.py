@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from . import addresses, body, charset, clean, headers, html_text, text, transfer
 from .headers import Fields
 from .parse import Node, tree
 from .values import Message, NoSuchPart, Part, Person
+
+_META = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([A-Za-z0-9_-]{1,40})", re.IGNORECASE)
 
 
 def read(raw: bytes) -> Message:
@@ -68,13 +71,21 @@ def _decoded(raw: bytes, node: Node, problems: list[str]) -> str:
     if node.end - node.start > body.BODY:
         problems.append("text-cut")
     content = transfer.content(raw, node, body.BODY)
-    decoded, problem = charset.decode(content, node.params.get("charset", ""))
+    decoded, problem = charset.decode(content, charset_of(node, content))
     if problem:
         problems.append(problem)
     decoded = clean.block(decoded)
     if node.kind == "text/plain" and node.params.get("format", "").lower() == "flowed":
         decoded = text.unflowed(decoded, node.params.get("delsp", "").lower() == "yes")
     return decoded
+
+
+def charset_of(node: Node, content: bytes) -> str:
+    """The charset a text claims: in its field, or, where that is silent, in the HTML itself."""
+    named = node.params.get("charset", "")
+    if not named and node.kind == "text/html" and (found := _META.search(content[:2048])):
+        named = found[1].decode("ascii")
+    return named
 
 
 def _text(nodes: list[Node], decoded: list[str]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from . import addresses, body, charset, clean, headers, html_text, transfer
+from . import addresses, body, charset, clean, headers, html_text, reading, transfer
 from .parse import Node, tree
 from .values import Summary
 
 #: How much of a mail the caller should read; more is not looked at.
 HEAD = 65_536
 PREVIEW = 200
+#: Nothing a person would open.
+_SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 
 
 def summary(raw_head: bytes, raw_size: int) -> Summary:
@@ -27,7 +29,7 @@ def summary(raw_head: bytes, raw_size: int) -> Summary:
 
 
 def _has_files(root: Node, found: body.Layout, whole: bool) -> bool:
-    if any(not body.part(node, 0, found).inline for node in found.files):
+    if any(node.kind not in _SIGNATURES and not body.part(node, 0, found).inline for node in found.files):
         return True
     # The end of the mail wasn't read: a long mail of this kind has something behind its text.
     return not whole and root.kind == "multipart/mixed"
@@ -36,7 +38,7 @@ def _has_files(root: Node, found: body.Layout, whole: bool) -> bool:
 def _preview(raw: bytes, found: body.Layout) -> str:
     for node in found.plain:
         content = transfer.content(raw, node, HEAD // 2)
-        decoded = charset.decode(content, node.params.get("charset", ""))[0]
+        decoded = charset.decode(content, reading.charset_of(node, content))[0]
         if node.kind == "text/html":
             decoded = html_text.words(decoded, 4 * PREVIEW)
         lines = (one for one in clean.block(decoded[:8000]).split("\n") if not one.startswith(">"))

@@ -7,7 +7,7 @@ from html import escape
 
 # On escaped text: quotes and angle brackets are entities there, so an address ends before them.
 _LINK = re.compile(r"\b(?:https?://|mailto:)(?:[^\s&]|&amp;){1,2000}", re.IGNORECASE)
-_TRAILING = ".,;:!?*_~…»”’"
+_TRAILING = ".,;:!?*_~…»”“’‘"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _QUOTED = re.compile(r"(?:^&gt;.*\n?)+", re.MULTILINE)
 
@@ -22,7 +22,7 @@ def unflowed(text: str, delete_space: bool) -> str:
         bare = bare[1:] if bare.startswith(" ") else bare  # space-stuffing
         flows = bare.endswith(" ") and bare != "-- "
         kept = bare[:-1] if flows and delete_space else bare
-        if open_depth == depth and bare != "-- ":
+        if open_depth == depth and bare not in ("", "-- "):
             out.append(kept)
         else:
             out.append(("\n" if out else "") + (">" * depth + " " if depth else "") + kept)
