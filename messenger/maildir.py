@@ -31,9 +31,7 @@ _DIRECTORIES = ("tmp", "new", "cur")
 _REACH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = "; make room or raise the quota, senders' queues hold the mail meanwhile"
-_DENIED = (
-    f"; its folders must belong to the group of intake and reader, with mode {DIRECTORY_MODE:o} (`messenger doctor`)"
-)
+_DENIED = f"; its folders must belong to the group of intake and reader, with mode {DIRECTORY_MODE:o}"
 _LINK = "; a file or a symbolic link stands in the way, and below the mail root none is followed: use a bind mount"
 _MENDS = {
     errno.ENOSPC: _FULL,
@@ -212,9 +210,9 @@ def _create(mail_root: Path, parts: tuple[str, ...]) -> None:
 def _mark(base: int) -> None:
     """Say in the way of Maildir++ that this is a folder of the Maildir above, not one by itself."""
     with suppress(FileExistsError):
-        mark = os.open("maildirfolder", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE, dir_fd=base)
-        os.fchmod(mark, FILE_MODE)
-        os.close(mark)
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open("maildirfolder", how, FILE_MODE, dir_fd=base), "wb") as mark:
+            os.fchmod(mark.fileno(), FILE_MODE)
 
 
 def _make(name: str, directory: int) -> None:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import os
 import re
 import shutil
 from datetime import UTC, datetime
@@ -280,6 +281,16 @@ def test_a_site_puts_its_own_text_in_the_place_of_ours(tmp_path):
 
     assert text_of(mail) == f"Dear customer, Eva Example wrote: {LINK}\n"
     assert Page(html_of(mail)).links == [LINK]
+
+
+def test_a_changed_template_is_read_at_once(tmp_path):
+    site = with_templates(tmp_path, notice_txt="one")
+    first = text_of(received(site=site))
+
+    with_templates(tmp_path, notice_txt="another")
+    os.utime(tmp_path / "notice.txt", (1_700_000_000, 1_700_000_000))
+
+    assert (first, text_of(received(site=site))) == ("one\n", "another\n")
 
 
 def test_a_sites_own_html_is_escaped_too(tmp_path):
