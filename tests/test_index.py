@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from messenger.mailbox import Mailbox, mailbox_of
-from messenger_reader import cache_folder, index
+from messenger_reader import cache_folder, folder_look, index
 from messenger_reader import inbox as inbox_module
 from messenger_reader.inbox import Inbox
 from messenger_reader.index import Cursor
@@ -100,7 +100,7 @@ def test_a_second_visit_reads_no_mail(inbox, mailbox, monkeypatch):
     many(mailbox, 5)
     first = inbox.page()
     monkeypatch.setattr(Mailbox, "read", lambda *_: pytest.fail("read a mail"))
-    monkeypatch.setattr(Mailbox, "list", lambda *_: pytest.fail("listed the folder"))
+    monkeypatch.setattr(folder_look, "differences", lambda *_: pytest.fail("listed the folder"))
 
     assert subjects(inbox.page()) == subjects(first)
 
@@ -109,7 +109,7 @@ def test_new_mail_shows_at_once_and_costs_no_look_at_the_rest(inbox, mailbox, mo
     many(mailbox, 5)
     inbox.page()
     deliver(mailbox, "fresh")
-    monkeypatch.setattr(Mailbox, "list", lambda *_: pytest.fail("listed the folder"))
+    monkeypatch.setattr(folder_look, "differences", lambda *_: pytest.fail("listed the folder"))
 
     assert subjects(inbox.page())[0] == "fresh"
 
@@ -150,7 +150,7 @@ def test_a_mail_deleted_by_another_program_goes(inbox, mailbox):
 def test_a_flag_of_our_own_costs_no_look_at_the_rest(inbox, mailbox, monkeypatch):
     names = many(mailbox, 5)
     inbox.page()
-    monkeypatch.setattr(Mailbox, "list", lambda *_: pytest.fail("listed the folder"))
+    monkeypatch.setattr(folder_look, "differences", lambda *_: pytest.fail("listed the folder"))
 
     inbox.flag(names[0], add="S")
 

@@ -5,7 +5,6 @@ a word to anybody. Where the cache can't be used at all (disk full, no rights) `
 the caller lists the folder itself. Knows SQL and when to look at the folder again; knows nothing of pages.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from messenger.errors import MessengerError
 from messenger.mailbox import Entry, Mailbox
 from messenger.message import Person, Summary
 
-from . import index_file
+from . import folder_look, index_file
 
 #: A folder's time stamp may stand still for changes this close together.
 GRAIN_SECONDS = 2.0
@@ -25,6 +24,8 @@ GRAIN_SECONDS = 2.0
 #: behind it, so the folder is compared once more when this has passed.
 DOUBT_SECONDS = 60.0
 NEVER = 1e18
+#: Mail may come faster than it is listed; what is left then is for the next visit.
+ROUNDS = 10
 
 ONE = """
 SELECT name, received, size, flags, subject, sender_name, sender_address, suspicious, attachments, preview
@@ -125,9 +126,9 @@ class Index:
             if known and known.cur_stamp == cur_stamp and now < known.cur_again:
                 cur_again = known.cur_again
             else:
-                found = mailbox.list(folder)
-                self._forget_all_but(folder, {entry.name for entry in found})
+                found, gone = folder_look.differences(mailbox, folder, self._flags(folder))
                 self._put(folder, found)
+                self._forget(folder, gone)
                 cur_again = _again(cur_stamp, now)
             new_stamp, after = self._take_arrivals(mailbox, folder)
             if after is not None:
@@ -139,18 +140,19 @@ class Index:
 
         Returns the stamp of new as of the last look into it, and that of cur if we have changed it.
         """
-        moved = False
-        while True:
+        changed = False
+        for _ in range(ROUNDS):
             new_stamp, cur_stamp = mailbox.state(folder)  # before the listing: what comes after it shows
-            arrived = _arrivals(mailbox, folder)
+            arrived = folder_look.arrivals(mailbox, folder)
             self._put(folder, arrived)
-            before = moved
+            moved = False
             for entry in arrived:
                 with suppress(MessengerError):  # another program was quicker, or we may not write here
                     mailbox.flag(entry.name, folder=folder)
-                    moved = True
-            if moved == before or not arrived:
-                return new_stamp, cur_stamp if moved else None
+                    moved = changed = True
+            if not moved:
+                break
+        return new_stamp, cur_stamp if changed else None
 
     def flag(self, mailbox: Mailbox, folder: str, name: str, add: str, remove: str, now: float) -> None:
         """Change flags in the Maildir and here, without making the whole folder look changed."""
@@ -220,9 +222,11 @@ class Index:
         known = self._look(folder)
         return known is not None and known.fresh(state, now)
 
-    def _forget_all_but(self, folder: str, names: set[str]) -> None:
-        known = self._db.execute("SELECT name FROM mail WHERE folder = ?", (folder,))
-        gone = [(folder, name) for (name,) in known if name not in names]
+    def _flags(self, folder: str) -> dict[str, str]:
+        return dict(self._db.execute("SELECT name, flags FROM mail WHERE folder = ?", (folder,)))
+
+    def _forget(self, folder: str, names: set[str]) -> None:
+        gone = [(folder, name) for name in names]
         self._db.executemany("DELETE FROM mail WHERE folder = ? AND name = ?", gone)
 
     def _put(self, folder: str, found: Iterable[Entry]) -> None:
@@ -252,17 +256,6 @@ class Index:
                 self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-
-def _arrivals(mailbox: Mailbox, folder: str) -> list[Entry]:
-    """What lies in new/, at the cost of that alone: names and dates. The mails themselves are Mailbox's."""
-    found = []
-    with suppress(OSError), os.scandir(mailbox.root / (f".{folder}" if folder else "") / "new") as files:
-        for file in files:
-            if not file.name.startswith(".") and file.name.isascii() and ":" not in file.name:
-                facts = file.stat(follow_symlinks=False)
-                found.append(Entry(file.name, "", folder, int(facts.st_mtime), facts.st_size, new=True))
-    return found
 
 
 def _row(name: str, received: int, size: int, flags: str, subject: str | None, *inside: Any) -> Row:
