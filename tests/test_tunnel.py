@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from messenger import tunnel
 from messenger.errors import MessengerError
+from messenger.tunnel_fields import Fields
 from tests.tunnel_fixtures import NOW, ORIGINAL, gateway, keys, messenger, wrapped
 
 KINDS = ["rsa2048", "p256", "p384", "p521"]
@@ -115,11 +116,22 @@ def test_the_same_message_wrapped_twice_has_one_digest_and_two_ciphertexts():
         {"message_id": "<a@b>\r\nX: y"},
         {"options": ["self-destruct"]},
         {"raw": b"\r\n"},
+        {"fields": Fields(sender=())},
+        {"fields": Fields(recipient=("X-To: a@example.net\r\nX",))},
     ],
 )
 def test_wrapping_refuses_what_would_break_a_header(changes):
     with pytest.raises(MessengerError):
         wrapped(changes.pop("raw", ORIGINAL), **changes)
+
+
+def test_a_site_with_its_own_field_names_reads_what_it_writes():
+    fields = Fields(sender=("X-Von", "X-Webmail-Sender"), recipient=("X-An",), options=("X-Wunsch",))
+
+    mail = wrapped(fields=fields, options=["otp-pdf"])
+
+    opened = tunnel.unwrap(mail, keys(), tunnel.Policy(fields=fields))
+    assert (opened.rcpt_tos, opened.options) == (("bob@example.com",), {"otp-pdf"})
 
 
 def test_several_keys_of_ours_and_several_pinned_senders_hold_during_a_rollover():

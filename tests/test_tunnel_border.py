@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import os
 import time
 from functools import cache
 from statistics import median
@@ -187,6 +188,30 @@ def test_right_and_wrong_padding_of_cbc_are_refused_in_the_same_words():
 
 def _last(content: bytes, i: int) -> bytes:
     return content[32:47] + bytes((content[47] ^ i,))
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_blocks_put_elsewhere_tell_nothing_about_what_they_hold(which):
+    """Where a pasted block decides over taking or refusing, it must not be what it holds that decides."""
+    plain = [*plains()[:3], make.opaque(_signed_data(), encoding="binary")][which]
+    blocks = (len(plain) // 16 + 1) * 16
+
+    for place in range(0, blocks, 16):
+        taken = set()
+        for _ in range(6):
+            pasted = os.urandom(16) + os.urandom(16)
+            mail = make.enveloped(plain, RSA, bend=lambda c, at=place, p=pasted: c[:at] + p + c[at:])  # type: ignore[misc]
+            try:
+                tunnel.unwrap(make.mail(mail), KEYS)
+                taken.add(True)
+            except tunnel.Refused:
+                taken.add(False)
+        assert len(taken) == 1, place
+
+
+def _signed_data() -> bytes:
+    content = make.entity()
+    return make.signed_data([make.signer_info(content, SIGNER)], content=content, certificates=[SIGNER.certificate])
 
 
 @pytest.mark.parametrize("length", [16, 24, 32])

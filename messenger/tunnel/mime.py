@@ -19,9 +19,12 @@ PKCS7_MIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 PKCS7_SIGNATURE = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 _SPACE = b" \t\r\n"
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=" + _SPACE
 _TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)\s*(?:;|$)", re.ASCII)
 _PARAMETER = re.compile(r";\s*([\w!#$&^.+*'%-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]*))", re.ASCII | re.DOTALL)
+
+_CHECKED_AT_ONCE = 1 << 16
 
 Data = bytes | bytearray
 
@@ -95,14 +98,34 @@ def content_type(part: Entity) -> tuple[str, dict[str, str]]:
     return found[1].lower(), parameters
 
 
+def check_decrypted(part: Entity) -> None:
+    """Refuse odd bytes in what was decrypted and nobody signed: header blocks, and base64.
+
+    With CBC an attacker can put blocks of the mail where he likes, among garbage. A reader who forgives some garbage
+    and refuses other tells, mail by mail, what such a block holds. So here all of it is refused; and before the first
+    boundary, where anything may stand, all of it is passed over.
+    """
+    _only(_PRINTABLE, part, part.start, part.body, "a header block holds more than printable characters")
+    if _encoding(part) == b"base64":
+        _only(_BASE64, part, part.body, part.end, "base64: characters that don't belong there")
+
+
+def _only(allowed: bytes, part: Entity, start: int, end: int, complaint: str) -> None:
+    view = memoryview(part.data)
+    for place in range(start, end, _CHECKED_AT_ONCE):
+        if bytes(view[place : min(place + _CHECKED_AT_ONCE, end)]).translate(None, allowed):
+            raise malformed(complaint)
+
+
+def _encoding(part: Entity) -> bytes:
+    return part.one("content-transfer-encoding").strip().lower()
+
+
 def octets(part: Entity) -> Data:
-    """The body of *part* as the bytes it stands for: base64 decoded, or as it is."""
-    encoding = part.one("content-transfer-encoding").strip().lower()
+    """The body of *part* as the bytes it stands for: base64 decoded, stray characters passed over, or as it is."""
+    encoding = _encoding(part)
     if encoding == b"base64":
         body = memoryview(part.data)[part.body : part.end]
-        # pybase64 passes over stray characters; at the end, where CBC lets an attacker add some, none is forgiven.
-        if bytes(body[-1024:]).translate(None, _BASE64):
-            raise malformed("base64: characters that don't belong there")
         try:
             return pybase64.b64decode(body)
         except ValueError as error:

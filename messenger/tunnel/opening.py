@@ -90,8 +90,10 @@ def _verified(content: bytearray, keys: TunnelKeys, policy: Policy) -> verifying
     except Refused as error:
         raise decrypting.undecipherable() from error
     kind, parameters = mime.content_type(part)
+    mime.check_decrypted(part)
     if kind == "multipart/signed":
         start, end, signature = mime.split_signed(part, parameters.get("boundary", ""))
+        mime.check_decrypted(signature)
         if mime.content_type(signature)[0] not in mime.PKCS7_SIGNATURE:
             raise Refused("unsigned", "multipart/signed whose second part is no S/MIME signature")
         info, inside = verifying.read(mime.octets(signature))

@@ -35,7 +35,7 @@ MAX_LINE = 998
 #: Bytes that are encoded at once: whole lines, and no more than a cache holds.
 _BATCH = 57 * 4096
 
-_FIELDS = tunnel_fields.Fields()
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,100}")
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}>")
 _NULL = der.element(NULL)
 
@@ -57,6 +57,7 @@ def wrap(
     date: datetime,
     message_id: str,
     modern: bool = False,
+    fields: tunnel_fields.Fields = tunnel_fields.Fields(),  # noqa: B008  (frozen)
 ) -> bytes:
     """Write the tunnel mail. *modern*: AES-256-GCM and RSA-OAEP instead of AES-256-CBC and PKCS#1 v1.5."""
     if not raw.strip():
@@ -64,7 +65,7 @@ def wrap(
     if not _MESSAGE_ID.fullmatch(message_id):
         raise WrapError(f"a Message-ID like <id@host> was expected, found {ascii(message_id)[:100]}")
     raw = canonical_line_ends(raw)
-    header = _entity_header(raw, mail_from, rcpt_tos, options)
+    header = _entity_header(raw, mail_from, rcpt_tos, options, fields)
     signature = _sign(hashlib.sha256(header), raw, sender, date)
     if flaw := weakness(public_key(recipient)):
         raise WrapError(f"the key in the recipient's certificate {flaw}")
@@ -84,7 +85,9 @@ def wrap(
     return b"".join((head.encode(), *_base64_lines(encrypted)))
 
 
-def _entity_header(raw: bytes, mail_from: str, rcpt_tos: Sequence[str], options: Iterable[str]) -> bytes:
+def _entity_header(
+    raw: bytes, mail_from: str, rcpt_tos: Sequence[str], options: Iterable[str], fields: tunnel_fields.Fields
+) -> bytes:
     """The header of the signed entity: envelope and options, under the signature."""
     asked = sorted(set(options))
     if unknown := set(asked) - tunnel_fields.OPTIONS:
@@ -92,11 +95,18 @@ def _entity_header(raw: bytes, mail_from: str, rcpt_tos: Sequence[str], options:
     recipients = list(dict.fromkeys(normal(address) for address in rcpt_tos))
     if not recipients:
         raise WrapError("a recipient is needed, found none")
-    lines = [f"{_FIELDS.sender[0]}: <{normal(mail_from) if mail_from else ''}>"]
-    lines += [f"{_FIELDS.recipient[0]}: <{address}>" for address in recipients]
-    lines += [f"{_FIELDS.options[0]}: {', '.join(asked)}"] if asked else []
+    sender, recipient, option = (_first(names) for names in (fields.sender, fields.recipient, fields.options))
+    lines = [f"{sender}: <{normal(mail_from) if mail_from else ''}>"]
+    lines += [f"{recipient}: <{address}>" for address in recipients]
+    lines += [f"{option}: {', '.join(asked)}"] if asked else []
     lines += ["Content-Type: message/rfc822", f"Content-Transfer-Encoding: {_encoding(raw)}", "", ""]
     return "\r\n".join(lines).encode()
+
+
+def _first(names: tuple[str, ...]) -> str:
+    if not names or not _FIELD_NAME.fullmatch(names[0]):
+        raise WrapError(f"the name of a header field was expected, found {ascii(names[:1])}")
+    return names[0]
 
 
 def _encoding(raw: bytes) -> str:
