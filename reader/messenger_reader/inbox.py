@@ -90,7 +90,7 @@ class Inbox:
         try:
             raw = self._mailbox.read(name, FOLDER)
         except MessengerError as error:  # gone this moment, or a file we may not read: the others still show
-            log.warning("%s: %s", name, error)
+            log.warning("%s: not listed with its subject: %s", name, type(error).__name__)
             return None
         return message.summary(raw, len(raw))
 

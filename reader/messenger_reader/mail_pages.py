@@ -165,7 +165,7 @@ def _mark_as_read(name: str) -> None:
     try:
         _inbox().flag(name, add="S")
     except MessengerError as error:  # a full or read-only disk: it is read all the same
-        log.warning("%s: not marked as read: %s", name, error)
+        log.warning("%s: not marked as read: %s", name, type(error).__name__)
 
 
 def _cursor(which: str) -> Cursor | None:
