@@ -12,7 +12,8 @@ PLAIN = st.lists(st.text(ATEXT, min_size=1, max_size=5), min_size=1, max_size=3)
 QUOTED = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc",)), max_size=12).map(
     lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 )
-ADDRESSES = st.builds("{}@{}".format, PLAIN | QUOTED, DOMAINS)
+ANY_SCRIPT = st.text(st.characters(min_codepoint=0x80, exclude_categories=("Cs",)), min_size=1, max_size=10)
+ADDRESSES = st.builds("{}@{}".format, PLAIN | QUOTED | ANY_SCRIPT, DOMAINS)
 
 
 @pytest.mark.parametrize(

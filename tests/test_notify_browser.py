@@ -1,0 +1,57 @@
+"""The HTML notice in a real browser: on a phone and a desk, light and dark, for everybody, loading nothing."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from messenger import link
+from messenger.notify import Site, notice
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+LONGEST = "a" * 60 + "@" + ".".join(["b" * 60] * 3) + ".example"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}: apt-get install chromium"),
+]
+
+
+def page_of(language, name="Eva Example", address="eva@example.com"):
+    site = Site("Example Bank", "https://portal.example.org", "notice@portal.example.org", language)
+    url = link.url(site.portal_url, link.token(bytes(32), "anna@example.org", 1_800_000_000))
+    mail = notice("anna@example.org", name, address, "K7QF-M2XA", url, site, datetime.now(UTC), "a@b")
+    return mail.get_body(("html",)).get_content()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1100])
+def test_a_notice_can_be_read_by_everybody(chromium, tmp_path, language, scheme, width):
+    context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    (tmp_path / "notice.html").write_text(page_of(language, "Eva " * 30, LONGEST))
+
+    page.goto((tmp_path / "notice.html").as_uri())
+
+    assert len(asked) == 1  # the page itself and nothing else
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page, options=RULES).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert page.get_by_role("link").bounding_box()["height"] >= 44  # a thumb hits it
+    context.close()
