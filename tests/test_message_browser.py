@@ -11,10 +11,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from messenger import message
 from messenger.message import FRAME_SANDBOX, document, policy
 from messenger.message.sanitise import ATTRIBUTES, TAGS, sanitise
 from tests.hostile_html import VECTORS
@@ -22,6 +25,7 @@ from tests.hostile_html import VECTORS
 pytestmark = pytest.mark.browser
 
 NAMES = list(VECTORS)
+MAILS = Path(__file__).parent / "mail"
 
 
 def hostile(number: int) -> str:
@@ -30,8 +34,7 @@ def hostile(number: int) -> str:
 
 
 def sanitised(number: int) -> str:
-    cleaned = sanitise(hostile(number), {}, False)
-    return document.sheet("x", cleaned.html, cleaned.body_style)
+    return document.sheet("x", sanitise(hostile(number), {}, False))
 
 
 @dataclass
@@ -195,3 +198,37 @@ LEFT_OVER = """
   return wrong;
 }
 """
+
+
+@pytest.mark.parametrize("name", ["newsletter", "business-outlook", "order-confirmation", "long-words", "arabic"])
+def test_an_ordinary_mail_fits_a_phone(browser, name):
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+
+    page.set_content(message.show((MAILS / f"{name}.eml").read_bytes()).html)
+
+    assert page.evaluate("document.querySelector('.mail').scrollWidth <= document.querySelector('.mail').clientWidth")
+
+
+def test_plain_text_follows_the_dark_and_html_stays_on_its_sheet(browser):
+    page = browser.new_page(color_scheme="dark")
+    ground = (
+        "getComputedStyle(document.documentElement).backgroundColor + getComputedStyle(document.body).backgroundColor"
+    )
+
+    page.set_content(message.show((MAILS / "plain-utf-8.eml").read_bytes()).html)
+    plain = page.evaluate(ground)
+    page.set_content(message.show((MAILS / "related.eml").read_bytes()).html)
+
+    assert "rgb(22, 24, 28)" in plain
+    assert page.evaluate(ground).endswith("rgb(255, 255, 255)")
+
+
+@pytest.mark.parametrize("name", ["newsletter", "plain-utf-8", "related"])
+def test_the_document_is_accessible_as_far_as_it_is_ours(browser, name):
+    page = browser.new_page()
+
+    page.set_content(message.show((MAILS / f"{name}.eml").read_bytes()).html)
+
+    rules = ["html-has-lang", "html-lang-valid", "document-title", "meta-viewport"]
+    found = Axe().run(page, options={"runOnly": {"type": "rule", "values": rules}})
+    assert found.response["violations"] == []

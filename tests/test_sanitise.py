@@ -201,6 +201,12 @@ def test_the_colours_of_the_body_are_kept_apart():
     assert cleaned.body_style == "background-color:#111111;color:white;font-size:15px"
 
 
+def test_the_language_and_direction_of_the_mail_are_kept_apart():
+    cleaned = sanitise('<html lang="ar" dir="rtl"><body lang="<x>">x</body></html>', {}, False)
+
+    assert (cleaned.language, cleaned.direction) == ("ar", "rtl")
+
+
 def test_the_rules_of_a_style_sheet_go_into_the_elements():
     sheet = "<style>p.a,h1{margin:0}.a{color:red}p{color:blue}#i{color:green!important}td .b{display:none}</style>"
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from html import escape
 
+from .sanitise import Sanitised
+
 #: For <iframe sandbox="...">, and again in the policy below: links open outside, and that is all.
 FRAME_SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 
@@ -19,11 +21,9 @@ a{color:#0b57d0}
 """
 _SHEET = """
 :root{color-scheme:only light}
-html{background:#fff}
 body{background:#fff;color:#1b1b1b}
 .mail{overflow-x:auto}
 img{max-width:100%;height:auto}
-img[width][height]{height:auto}
 pre{white-space:pre-wrap}
 table{max-width:100%}
 blockquote{margin:0 0 0 .25em;padding-left:.75em;border-left:2px solid #c9cdd2}
@@ -32,6 +32,14 @@ border:1px dashed #b9bec5;background:#f3f4f6;color:#4a4f57;font:13px/1.4 system-
 vertical-align:middle}
 img:not([src])[width="0"],img:not([src])[width="1"],img:not([src])[height="0"],img:not([src])[height="1"]
 {display:none}
+@media (max-width:640px){
+table{max-width:calc(100vw - 32px)!important}
+table table{max-width:calc(100vw - 48px)!important}
+div{max-width:100%!important}
+td,th{overflow-wrap:anywhere}
+img:not([src]){width:auto!important;height:auto!important}
+}
+@media print{body{padding:0}}
 """
 _PLAIN = """
 :root{color-scheme:light dark}
@@ -50,10 +58,12 @@ def policy(remote_pictures: bool) -> str:
     )
 
 
-def sheet(title: str, clean_html: str, body_style: str = "") -> str:
+def sheet(title: str, clean: Sanitised) -> str:
     """A document around sanitised HTML."""
-    style = f' style="{escape(body_style)}"' if body_style else ""
-    return _document(title, _SHEET, f'<body{style}><div class="mail">{clean_html}</div></body>')
+    style = f' style="{escape(clean.body_style)}"' if clean.body_style else ""
+    direction = f' dir="{escape(clean.direction)}"' if clean.direction else ""
+    body = f'<body{style}><div class="mail"{direction}>{clean.html}</div></body>'
+    return _document(title, _SHEET, body, clean.language)
 
 
 def plain(title: str, text_as_html: str) -> str:
@@ -61,11 +71,11 @@ def plain(title: str, text_as_html: str) -> str:
     return _document(title, _PLAIN, f'<body><div class="text" dir="auto">{text_as_html}</div></body>')
 
 
-def _document(title: str, style: str, body: str) -> str:
-    # The language of a mail isn't known; an empty lang says so, and nothing is read out with the wrong voice.
+def _document(title: str, style: str, body: str, language: str = "") -> str:
+    # "und" (RFC 5646): most mails don't say; better than a guess that is read out with the wrong voice.
     return (
-        '<!DOCTYPE html>\n<html lang=""><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="{escape(language or "und")}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)}</title><style>{_SHARED}{style}</style></head>\n{body}</html>\n"
+        f"<title>{escape(title) or '-'}</title><style>{_SHARED}{style}</style></head>\n{body}</html>\n"
     )

@@ -76,11 +76,13 @@ _NUMERIC = re.compile(r"&#(?:x([0-9a-f]{1,6})|(\d{1,7}));?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Sanitised:
-    """Clean HTML for inside <body>, and the style that was on the mail's own <body>."""
+    """Clean HTML for inside <body>, and what was worth keeping of the mail's own <html> and <body>."""
 
     html: str
-    body_style: str
     remote_pictures: int
+    body_style: str = ""
+    language: str = ""
+    direction: str = ""
 
 
 @dataclass
@@ -171,7 +173,8 @@ def sanitise(html: str, inline: Mapping[str, bytes], remote_pictures: bool) -> S
         set_tag_attribute_values={"a": {"target": "_blank"}, "img": {"referrerpolicy": "no-referrer"}},
     )
     html = inlining.inlined(_NUMERIC.sub(_visible, html))
-    return Sanitised(cleaner.clean(html), _body_style(html, run), run.blocked)
+    cleaned = cleaner.clean(html)  # before the count of the blocked ones is read
+    return Sanitised(cleaned, run.blocked, **_frame(html))
 
 
 def _visible(found: re.Match[str]) -> str:
@@ -181,14 +184,23 @@ def _visible(found: re.Match[str]) -> str:
     return "" if unseen else found[0]
 
 
-def _body_style(html: str, run: _Run) -> str:
-    """The parser drops <body>; its colours are half of how many mails look."""
+def _frame(html: str) -> dict[str, str]:
+    """The parser drops <html> and <body>; their colours and direction are half of how many mails look."""
+    found: dict[str, str] = {}
     for name, inside, _ in html_text.tokens(html):
-        if name == "body":
+        if name in ("html", "body"):
             given = html_text.attributes(inside)
-            kept = {key: value for key, value, _ in styles.declarations(given.get("style", ""))}
-            kept.setdefault("background-color", styles.color(given.get("bgcolor", "")))
-            kept.setdefault("color", styles.color(given.get("text", "")))
-            wanted = ("background-color", "color", "font-family", "font-size", "line-height", "direction")
-            return ";".join(f"{key}:{kept[key]}" for key in wanted if kept.get(key))
-    return ""
+            for attribute, key in (("lang", "language"), ("dir", "direction")):
+                if _SHAPES[attribute].fullmatch(given.get(attribute, "")):
+                    found[key] = given[attribute]
+            if name == "body":
+                return {**found, "body_style": _body_style(given)}
+    return found
+
+
+def _body_style(given: dict[str, str]) -> str:
+    kept = {key: value for key, value, _ in styles.declarations(given.get("style", ""))}
+    kept.setdefault("background-color", styles.color(given.get("bgcolor", "")))
+    kept.setdefault("color", styles.color(given.get("text", "")))
+    wanted = ("background-color", "color", "font-family", "font-size", "line-height", "direction")
+    return ";".join(f"{key}:{kept[key]}" for key in wanted if kept.get(key))

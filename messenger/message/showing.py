@@ -38,7 +38,7 @@ def show(raw: bytes, *, remote_pictures: bool = False) -> Shown:
     except (sandbox.SandboxError, OSError) as error:
         log.warning("a mail is shown as plain text: %s", error)
         return _plain(message, "too-complex")
-    return Shown(document.sheet(message.subject, clean.html, clean.body_style), clean.remote_pictures, "")
+    return Shown(document.sheet(message.subject, clean), clean.remote_pictures, "")
 
 
 def too_much(html: str) -> str:
