@@ -105,7 +105,7 @@ def _entity_header(
 
 def _first(names: tuple[str, ...]) -> str:
     if not names or not _FIELD_NAME.fullmatch(names[0]):
-        raise WrapError(f"the name of a header field was expected, found {ascii(names[:1])}")
+        raise WrapError(f"the name of a header field was expected, found {names[:1]!a}")
     return names[0]
 
 
