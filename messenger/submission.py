@@ -38,8 +38,8 @@ class Route:
 def submit(message: bytes, mail_from: str, rcpt_tos: Sequence[str], route: Route) -> None:
     """Put *message* into the mail system's queue for all of *rcpt_tos*, or raise SubmissionError."""
     for address in (mail_from, *rcpt_tos):
-        if re.search(r"[\x00-\x1f\x7f]", address):
-            raise SubmissionError(f"a control character in the address {address!a}")
+        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", address):
+            raise SubmissionError(f"a control or broken character in the address {address!a}")
     if not rcpt_tos:
         raise SubmissionError("nobody to send to")
     if route.smtp:
