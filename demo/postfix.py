@@ -51,9 +51,15 @@ error     unix  -       -       n       -       -       error
 retry     unix  -       -       n       -       -       error
 discard   unix  -       -       n       -       -       discard
 virtual   unix  -       n       n       -       -       virtual
+scache    unix  -       -       n       -       1       scache
 anvil     unix  -       -       n       -       1       anvil
 postlog   unix-dgram n  -       n       -       1       postlogd
 {services}
+"""
+
+MORE_PORT = """\
+127.0.0.1:{port} inet n - n - {processes} smtpd
+    -o smtpd_milters={milters}
 """
 
 
@@ -78,7 +84,7 @@ class PrivatePostfix:
     """One Postfix instance; ``with`` starts and stops it, and removes a folder it had to borrow.
 
     ``port`` asks the *milters*, ``plain_port`` asks nobody. *main_cf* adds to or replaces main.cf parameters,
-    *services* adds lines to master.cf.
+    *more_ports* opens one port more for each name, asking the milters given; *services* adds lines to master.cf.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class PrivatePostfix:
         milters: str = "",
         main_cf: Mapping[str, str] | None = None,
         transport: str = DISCARD,
+        more_ports: Mapping[str, str] | None = None,
         services: str = "",
         processes: int = 30,
     ) -> None:
@@ -105,9 +112,14 @@ class PrivatePostfix:
         self.log = home / "postfix.log"
         self.port = free_port()
         self.plain_port = free_port()
+        self.ports = {name: free_port() for name in more_ports or {}}
+        more = "".join(
+            MORE_PORT.format(port=self.ports[name], milters=asked, processes=processes)
+            for name, asked in (more_ports or {}).items()
+        )
         self._main_cf = self._parameters(milters, transport) | dict(main_cf or {})
         self._master_cf = MASTER_CF.format(
-            port=self.port, plain_port=self.plain_port, services=services, processes=processes
+            port=self.port, plain_port=self.plain_port, services=more + services, processes=processes
         )
         self._master: subprocess.Popen[bytes] | None = None
 

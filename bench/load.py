@@ -1,0 +1,125 @@
+"""What the measurements of the intake share: a site, tunnel mails that differ, clients that send them at once."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.postfix import PrivatePostfix
+from tests.milter_fixtures import SENDER, Site
+
+KB, MB = 1024, 1024 * 1024
+LINE = b"VGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVyIHRoZSBsYXp5IGRvZy4gVGhlIHF1aWNrIGJy\r\n"
+RECIPIENTS = 50
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that the user postfix may enter."""
+    with tempfile.TemporaryDirectory(prefix="messenger-bench-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def original(size: int, number: int) -> bytes:
+    """A message with an attachment, unlike every other."""
+    head = (
+        f"From: Sam <sam@example.com>\r\nSubject: {number} {os.urandom(8).hex()}\r\n"
+        "Content-Transfer-Encoding: base64\r\n\r\n"
+    )
+    return head.encode() + LINE * (size // len(LINE))
+
+
+def tunnel_mails(site: Site, size: int, count: int) -> list[bytes]:
+    """Tunnel mails of *size* bytes each, for the same few people."""
+    inner = int(size / 1.4)  # base64 around the encrypted content
+    return [site.tunnel_mail(original(inner, n), [f"reader{n % RECIPIENTS}@example.org"]) for n in range(count)]
+
+
+def deliver(port: int, raw: bytes, rcpt_to: str) -> None:
+    """One SMTP session with one mail; anything but success is an error."""
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as client, client.makefile("rb") as replies:
+
+        def expect(code: bytes) -> None:
+            while (line := replies.readline())[3:4] == b"-":
+                pass
+            if not line.startswith(code):
+                raise RuntimeError(f"expected {code!r}, Postfix says {line!r}")
+
+        expect(b"220")
+        client.sendall(b"EHLO gateway.example.com\r\n")
+        expect(b"250")
+        client.sendall(f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{rcpt_to}>\r\nDATA\r\n".encode())
+        expect(b"250")
+        expect(b"250")
+        expect(b"354")
+        client.sendall(raw + b".\r\n")
+        expect(b"250")
+        client.sendall(b"QUIT\r\n")
+        expect(b"221")
+
+
+def send_all(port: int, mails: Sequence[bytes], rcpt_to: str, concurrency: int) -> None:
+    """Send each mail once, *concurrency* at a time."""
+    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    errors: list[Exception] = []
+    for mail in mails:
+        waiting.put(mail)
+
+    def client() -> None:
+        try:
+            while True:
+                deliver(port, waiting.get_nowait(), rcpt_to)
+        except queue.Empty:
+            return
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=client) for _ in range(concurrency)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def wait_idle(postfix: PrivatePostfix, seconds: float = 20.0) -> None:
+    """Wait until nothing is left in the queue."""
+    deadline = time.monotonic() + seconds
+    while any(_files(postfix.queue / name) for name in ("maildrop", "incoming", "active", "deferred")):
+        if time.monotonic() > deadline:
+            last = "\n".join(line for line in postfix.log.read_text().splitlines()[-200:] if "qmgr" not in line)
+            raise RuntimeError(f"mail is stuck in the queue:\n{last}")
+        time.sleep(0.002)
+
+
+def rate(postfix: PrivatePostfix, send: Callable[[], None], count: int) -> float:
+    """Mails a second, from the first connection until all work caused by them is done."""
+    wait_idle(postfix)
+    began = time.perf_counter()
+    send()
+    wait_idle(postfix)
+    return count / (time.perf_counter() - began)
+
+
+def median_ratio(measured: Iterable[float], against: Iterable[float]) -> float:
+    """The middle of the ratios of neighbouring runs: what else the machine does hits both."""
+    return statistics.median(one / other for one, other in zip(measured, against, strict=True))
+
+
+def verdict(held: bool) -> str:
+    return "held" if held else "MISSED"
+
+
+def _files(folder: Path) -> bool:
+    return any(files for _, _, files in os.walk(folder))
