@@ -1,7 +1,7 @@
 """Pictures of the reader's pages, by a real Chromium: `make screenshots`.
 
 Starts a reader of its own with a few mails, and writes each page at phone and desk width, light and dark, to
-screenshots/; two small ones for the README go to docs/pictures/. Chromium is Debian's, or what CHROMIUM names.
+screenshots/; two for the README, phone width, go to docs/pictures/. Chromium is Debian's, or what CHROMIUM names.
 """
 
 import logging
@@ -158,9 +158,9 @@ class Photographer:
                     self.small(page, name, width)
 
     def small(self, page: Page, name: str, width: int) -> None:
-        """For the README: the inbox at desk width, a message on a phone."""
-        if (name, width) in (("inbox", 1280), ("message-html", 390)):
-            page.screenshot(path=ROOT / "docs" / "pictures" / f"{name}.png")
+        """For the README, as on a phone."""
+        if width < 600:
+            page.screenshot(path=ROOT / "docs" / "pictures" / f"{name.partition('-')[0]}.png")
 
 
 def deliver_all(mailbox: Mailbox) -> None:
