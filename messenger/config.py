@@ -126,7 +126,7 @@ def settings_path(option: Path | None) -> Path:
 def load(path: Path | None = None) -> Config:
     """Read the settings, or raise one ConfigError that names everything wrong with them."""
     path = settings_path(path)
-    return parse(_text(path), path)
+    return parse(read_text(path), path)
 
 
 def check(section: str, key: str, value: Any) -> Any:
@@ -176,7 +176,8 @@ def _compare(config: Config, reading: Reading) -> None:
                 reading.wrong(("tunnel", "fields", item.name), f"[tunnel.fields] {item.name}: {text}")
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return what the file says; what is no readable text is a ConfigError."""
     try:
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError as error:

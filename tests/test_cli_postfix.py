@@ -202,6 +202,30 @@ def test_a_milter_that_is_there_already_is_not_added_twice(messenger, home, mta)
     assert parameter(server, "smtpd_milters") == "$mine"
 
 
+def test_an_smtpd_that_the_site_keeps_for_the_tunnel_is_enough(messenger, home, mta):
+    server = mta()
+    server._write()
+    socket = home / "site" / "state" / "milter" / "milter.sock"
+    with (server.config_dir / "master.cf").open("a") as file:
+        file.write(f"127.0.0.1:2 inet n - n - - smtpd\n  -o {{ smtpd_milters = unix:{socket} }}\n")
+
+    done = started_site(messenger, home, server)
+
+    assert parameter(server, "smtpd_milters") == ""
+    assert "127.0.0.1:2/inet" not in done.out
+
+
+def test_only_root_changes_postfix(messenger, home, mta, monkeypatch):
+    server = mta()
+    server._write()
+    monkeypatch.setattr(postfix_apply.os, "geteuid", lambda: 1000)
+
+    done = started_site(messenger, home, server)
+
+    assert done.status == 77
+    assert "run it as root, or without --apply" in done.err
+
+
 def test_the_old_files_are_kept(messenger, home, mta):
     server = mta()
     server._write()

@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
 from messenger import config, link
-from messenger.cli import files, postfix
+from messenger.cli import files, places, postfix
 from messenger.cli.tunnel_files import sender_key, tunnel_keys
 from messenger.tunnel import fingerprint
 
@@ -349,3 +351,103 @@ def test_without_postfix_setup_finishes_and_says_what_to_do(messenger, tmp_path,
     assert "Postfix is not installed here: apt-get install postfix, then `messenger setup --apply`" in done.out
     assert applied.status == 69
     assert_complete(tmp_path)
+
+
+class Users:
+    """A machine that has the services' users: all of them are nobody here, each group another one."""
+
+    NAMES = ("root", "messenger", "messenger-pdf", "messenger-milter", "messenger-reader", "postfix")
+    GROUPS: ClassVar = {name: 60_000 + number if number else 0 for number, name in enumerate(NAMES)}
+
+    def getpwnam(self, name):
+        return SimpleNamespace(pw_uid=0 if name == "root" else 65534)
+
+    def getgrnam(self, name):
+        return SimpleNamespace(gr_gid=self.GROUPS[name])
+
+
+@pytest.fixture
+def users(monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+
+    def come():
+        monkeypatch.setattr(places, "pwd", Users())
+        monkeypatch.setattr(places, "grp", Users())
+
+    return come
+
+
+def ownership(folder, name):
+    found = (folder / name).stat()
+    groups = {number: group for group, number in Users.GROUPS.items()}
+    return "root" if found.st_uid == 0 else "service", groups[found.st_gid], oct(stat.S_IMODE(found.st_mode))
+
+
+OWNERSHIP = {
+    "keys": ("root", "messenger", "0o750"),
+    "keys/link.key": ("root", "messenger", "0o640"),
+    "keys/pdf.key": ("root", "messenger-pdf", "0o640"),
+    "keys/webmail-recipient.key": ("root", "messenger-milter", "0o640"),
+    "keys/webmail-sender.key": ("root", "root", "0o600"),
+    "mail": ("service", "messenger", "0o2770"),
+    "state/ledger": ("service", "messenger-milter", "0o700"),
+    "state/accounts": ("service", "messenger-reader", "0o700"),
+    "state/cache": ("service", "messenger-reader", "0o700"),
+    "state/milter": ("service", "postfix", "0o2750"),
+}
+
+
+def test_where_the_services_have_users_each_reads_its_own_secrets(messenger, tmp_path, users):
+    users()
+
+    messenger(*setup_words(tmp_path))
+
+    assert {name: ownership(tmp_path, name) for name in OWNERSHIP} == OWNERSHIP
+
+
+def test_users_that_come_later_are_given_what_is_theirs(messenger, tmp_path, users):
+    messenger(*setup_words(tmp_path))
+    users()
+
+    given, again = messenger(*setup_words(tmp_path)), messenger(*setup_words(tmp_path))
+
+    assert given.status == 0
+    assert {name: ownership(tmp_path, name) for name in OWNERSHIP} == OWNERSHIP
+    assert "nothing to change" in again.out
+
+
+def test_a_folder_that_somebody_arranged_is_left_and_talked_about(messenger, tmp_path, users):
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "theirs").write_text("")
+    users()
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert (tmp_path / "mail").stat().st_uid == 0
+    assert f"chown messenger-milter:messenger {tmp_path}/mail; chmod 2770 {tmp_path}/mail" in done.out
+
+
+def test_settings_behind_a_symbolic_link_stay_there(messenger, tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "real").mkdir()
+    messenger(*setup_words(tmp_path / "etc"))
+    (tmp_path / "etc" / "messenger.toml").rename(tmp_path / "real" / "messenger.toml")
+    (tmp_path / "etc" / "messenger.toml").symlink_to("../real/messenger.toml")
+
+    done = messenger(*setup_words(tmp_path / "etc", site_name="Post"))
+
+    assert done.status == 0, done.err
+    assert (tmp_path / "etc" / "messenger.toml").is_symlink()
+    assert 'name = "Post"' in (tmp_path / "real" / "messenger.toml").read_text()
+
+
+@pytest.mark.parametrize("text", [b"site = 3\n", b"\xff\n", b"[tunnel]\nfields = 1\n"])
+def test_settings_that_make_no_sense_are_a_sentence(messenger, tmp_path, text):
+    (tmp_path / "messenger.toml").write_bytes(text)
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 78
+    assert "expected" in done.err or "not UTF-8" in done.err
+    assert (tmp_path / "messenger.toml").read_bytes() == text

@@ -13,6 +13,8 @@ from .status import CANT_CREATE, TEMPORARY, Failed
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, group: int = -1, *, replace: bool = True) -> None:
     """Write *path* so that a crash or a full disk leaves the old file, or none; durable when it returns."""
+    if replace:
+        path = path.resolve()  # a symbolic link stays one
     draft = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -57,9 +59,11 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep a second command from changing the same settings; the lock dies with its holder."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            text = f"{folder}: another `messenger` command is at work there; try again when it is done"
+            raise Failed(text, TEMPORARY) from error
         yield
-    except BlockingIOError as error:
-        raise Failed(f"{folder}: another `messenger` command is changing it; try again then", TEMPORARY) from error
     finally:
         os.close(handle)

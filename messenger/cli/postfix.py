@@ -181,10 +181,15 @@ def _table(entries: Mapping[str, str]) -> str:
 def _with_milter(postfix: Postfix, config: Config) -> str:
     address = milter_address(config.intake.socket, Path(postfix.meant["queue_directory"]))
     written = postfix.written["smtpd_milters"].strip()
-    if re.search(rf"(^|[\s,{{]){re.escape(address)}($|[\s,}}])", postfix.meant["smtpd_milters"]):
+    # Asked by every smtpd, or by one that the site keeps for the tunnel.
+    if any(_asks(address, where) for where in (postfix.meant["smtpd_milters"], *postfix.overrides)):
         return written
     ours = f"{{ {address}, default_action=tempfail, content_timeout={CONTENT_TIMEOUT} }}"
     return f"{written}, {ours}" if written else ours
+
+
+def _asks(address: str, milters: str) -> bool:
+    return re.search(rf"(^|[\s,{{=]){re.escape(address)}($|[\s,}}])", milters) is not None
 
 
 def _with(postfix: Postfix, name: str, entry: str) -> str:
@@ -219,10 +224,11 @@ def _matches(domain: str, entry: str, *, subdomains: bool) -> bool:
 
 
 def _warnings(postfix: Postfix, config: Config) -> tuple[str, ...]:
+    address = milter_address(config.intake.socket, Path(postfix.meant["queue_directory"]))
     found = [
         f'master.cf has "{line}": the milter does not see what comes in there'
         for line in postfix.overrides
-        if "receive_override" not in line or "no_milters" in line
+        if ("no_milters" in line if "receive_override" in line else not _asks(address, line))
     ]
     domain = domain_of(config.tunnel.webmail_recipient)
     if domain in config.site.own_domains and not _known(domain, postfix):
@@ -231,7 +237,6 @@ def _warnings(postfix: Postfix, config: Config) -> tuple[str, ...]:
             f" mynetworks. If the gateway isn't there, take an address in a domain of its own: messenger setup"
             f" --webmail-recipient webmail@webmail.{domain}"
         )
-    address = milter_address(config.intake.socket, Path(postfix.meant["queue_directory"]))
     if postfix.chrooted and address.startswith("unix:/"):
         found.append(
             f"smtpd runs in a chroot (master.cf) and can't see {config.intake.socket}: put [intake] socket"

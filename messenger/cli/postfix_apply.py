@@ -1,5 +1,6 @@
 """Change Postfix as planned: keep the old files, check, and put them back where the check fails."""
 
+import os
 import re
 import socket
 import subprocess
@@ -16,6 +17,8 @@ ANSWER_SECONDS = 2.0
 
 def apply(postfix: Postfix, plan: Plan, now: datetime) -> list[str]:
     """Do what the plan says and return what was done; a Postfix that fails its own check is left as it was."""
+    if os.geteuid() != 0:
+        raise status.Failed("only root may change Postfix: run it as root, or without --apply", status.NO_PERMISSION)
     if complaint := _check(postfix):
         raise status.Failed(
             f"Postfix fails its own check before anything is changed; mend that first: {complaint}", status.UNAVAILABLE

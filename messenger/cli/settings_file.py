@@ -3,7 +3,7 @@
 Text in, text out; writing is done with a backup of what was there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from ..config import Config, parse
+from ..config import Config, ConfigError, parse, read_text
 from .files import write_whole
 
 #: By section and key.
@@ -26,9 +26,11 @@ def template() -> str:
 
 def changed(text: str, changes: Changes) -> str:
     """Set each key of *changes* that has another value in *text*."""
-    document = tomlkit.parse(text)
+    document = _document(text)
     for (section, key), value in changes.items():
         table = document.setdefault(section, tomlkit.table())
+        if not isinstance(table, MutableMapping):
+            raise ConfigError(f"[{section}]: expected a section in the settings, found {table!r}; mend that first")
         if key not in table or table[key].unwrap() != value:
             table[key] = value
     return tomlkit.dumps(document)
@@ -37,15 +39,22 @@ def changed(text: str, changes: Changes) -> str:
 def values(text: str, path: Path) -> dict[str, dict[str, Any]]:
     """Return what *text* says, even if it lacks keys or has wrong ones; what isn't TOML is a ConfigError."""
     try:
-        return tomlkit.parse(text).unwrap()
-    except TOMLKitError:
+        return _document(text).unwrap()
+    except ConfigError:
         parse(text, path)  # names the line
         raise
 
 
+def _document(text: str) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise ConfigError(f"the settings are not TOML ({error}); mend that first") from error
+
+
 def rewrite(path: Path, changes: Changes, now: datetime) -> Config:
     """Change the settings file *path*, keeping the old one beside it, and return the new settings."""
-    old = path.read_text("utf-8")
+    old = read_text(path)
     new = changed(old, changes)
     config = parse(new, path)
     if new != old:

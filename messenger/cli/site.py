@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from ..config import Config, parse
+from ..config import Config, load, parse, read_text
 from ..tunnel.keys import load_certificate
 from . import key_making, places, settings_file
 from .files import write_whole
@@ -39,7 +39,7 @@ class Site:
     @classmethod
     def at(cls, path: Path) -> "Site":
         exists = path.exists()
-        return cls(path, path.read_text("utf-8") if exists else settings_file.template(), exists)
+        return cls(path, read_text(path) if exists else settings_file.template(), exists)
 
     def current(self) -> Answers:
         """Return what an existing file says; the examples in the template are nobody's answers."""
@@ -93,8 +93,7 @@ def put(site: Site, changes: Mapping[tuple[str, str], Any], key_type: KeyType, n
 
 def renew(site: Site, key_type: KeyType, now: datetime, report: Report) -> Config:
     """Make a new pair for each end, beside the old ones, which stay accepted."""
-    text = site.path.read_text("utf-8")
-    config = parse(text, site.path)
+    config = load(site.path)
     folder, base = site.path.parent / "keys", site.path.parent
     tunnel = config.tunnel
     sender = _new_pair(folder, "sender", tunnel.webmail_sender, key_type, now, report)

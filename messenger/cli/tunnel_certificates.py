@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ..config import Config
-from ..tunnel import SenderKey, fingerprint
+from ..tunnel import KeyFileError, SenderKey, fingerprint
 from ..tunnel.keys import load_certificate
 from . import status
 from .files import locked, write_output, write_whole
@@ -109,7 +109,10 @@ def import_(file: Path) -> None:
 def _usable(file: Path) -> x509.Certificate:
     if not file.exists():
         raise status.Failed(f"{file}: no such file; check the name", status.NO_INPUT)
-    certificate = load_certificate(file)
+    try:
+        certificate = load_certificate(file)
+    except KeyFileError as error:
+        raise status.Failed(str(error)) from error
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
