@@ -6,6 +6,7 @@ came in past the milter waits in the queue, and goes to nobody.
 """
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -146,7 +147,7 @@ def lines(postfix: Postfix, plan: Plan) -> list[str]:
     found = [f"cat > {path} <<'END'\n{text}END" for path, text in plan.tables.items()]
     found += [f"postmap {plan.table_type}:{path}" for path in plan.tables]
     option = "" if postfix.folder == Path("/etc/postfix") else f"-c {postfix.folder} "
-    found += [f"postconf {option}-e '{name} = {value}'" for name, value in plan.parameters.items()]
+    found += [f"postconf {option}-e {shlex.quote(f'{name} = {value}')}" for name, value in plan.parameters.items()]
     return [*found, f"postfix {option}check", f"postfix {option}reload"]
 
 
