@@ -3,14 +3,18 @@
 import os
 import shutil
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from messenger.mailbox import Mailbox, mailbox_of
-from messenger_reader import cache_folder, folder_look, index
+from messenger.mailbox import Mailbox, MailboxError, mailbox_of
+from messenger_reader import cache_folder, folder_look, index, index_file
 from messenger_reader import inbox as inbox_module
 from messenger_reader.inbox import Inbox
 from messenger_reader.index import Cursor
@@ -266,20 +270,23 @@ def test_a_cache_that_was_deleted_is_made_anew(inbox, mailbox, tmp_path):
     assert [row.name for row in inbox.page().rows] == names[::-1]
 
 
-@pytest.fixture(params=["a file in its place", "a full disk"])
+LIMITS = {"a full disk": "PRAGMA max_page_count = 4", "a read-only disk": "PRAGMA query_only = 1"}
+
+
+@pytest.fixture(params=["a file in its place", *LIMITS])
 def no_cache(request, tmp_path, monkeypatch):
-    """The cache can't be used. (Rights don't stop root, who may run the tests.)"""
+    """The cache can't be used. (Rights alone don't stop root, who may run the tests.)"""
     if request.param == "a file in its place":
         (tmp_path / "cache").write_text("in the way")
-    else:
+        return
+    connect = index_file._connect
 
-        def full(self, *_):
-            self._db.execute("PRAGMA max_page_count = 1")
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise error
+    def limited(path):
+        connection = connect(path)
+        connection.execute(LIMITS[request.param])
+        return connection
 
-        monkeypatch.setattr(index.Index, "update", full)
+    monkeypatch.setattr(index_file, "_connect", limited)
 
 
 @pytest.mark.usefixtures("no_cache")
@@ -335,6 +342,83 @@ def test_a_mail_that_cannot_be_read_leaves_the_others_shown(inbox, mailbox, monk
 
     assert [row.name for row in rows.rows] == [good, bad]
     assert rows.rows[1].summary is None
+
+
+def test_mail_that_cannot_be_moved_out_of_new_is_listed_all_the_same(inbox, mailbox, monkeypatch):
+    names = many(mailbox, 3)
+
+    def refuse(*_args, **_more):
+        raise MailboxError("read-only")
+
+    monkeypatch.setattr(Mailbox, "flag", refuse)
+
+    assert [row.name for row in inbox.page().rows] == names[::-1]
+    assert [row.name for row in inbox.page().rows] == names[::-1]
+
+
+STEPS = ["deliver", "read", "unread", "foreign", "delete", "look"]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 9)), max_size=25))
+def test_whatever_happens_the_list_is_what_the_folder_holds(tmp_path_factory, steps):
+    home = tmp_path_factory.mktemp("any")
+    (home / "mail").mkdir()
+    mailbox, clock = mailbox_of(home / "mail", ADDRESS), Clock()
+    clock.now = time.time()  # stamps are fresh, and so not to be trusted
+    inbox = Inbox(mailbox, home / "cache", ADDRESS, clock)
+    serial = iter(range(1000))
+    for step, which in steps:
+        entries = sorted(mailbox.list(), key=lambda entry: entry.name)
+        name = entries[which % len(entries)].name if entries else ""
+        if step == "deliver":
+            deliver(mailbox, f"Number {next(serial)}")
+        elif step == "look":
+            inbox.page()
+        elif name and step in ("read", "unread"):
+            inbox.flag(name, add="S" if step == "read" else "", remove="S" if step == "unread" else "")
+        elif name and step == "foreign":
+            mailbox.flag(name, add="FS")
+        elif name and step == "delete":
+            next(mailbox.root.glob(f"*/{name}*")).unlink()
+
+    inbox.page()
+    clock.now += index.DOUBT_SECONDS + 1  # the longest that anything may hide
+
+    rows = inbox.page()
+    truth = {entry.name: entry.flags for entry in mailbox.list()}
+    assert {row.name: row.flags for row in rows.rows} == truth
+    assert rows.total == len(truth)
+    assert rows.unread == sum("S" not in flags for flags in truth.values())
+
+
+def in_a_process(home: Path, kind: str) -> str:
+    """What one of several processes does to one mailbox; module level, for multiprocessing."""
+    mailbox = mailbox_of(home / "mail", ADDRESS)
+    inbox = Inbox(mailbox, home / "cache", ADDRESS)
+    for at in range(40):
+        if kind == "deliver":
+            deliver(mailbox, f"Number {at}")
+        elif kind == "read":
+            for row in inbox.page().rows[at % 5 :: 5]:
+                inbox.flag(row.name, add="S")
+        else:
+            rows = inbox.page()
+            assert len({row.name for row in rows.rows}) == len(rows.rows)
+    return "done"
+
+
+def test_processes_that_deliver_read_and_list_at_once_agree(tmp_path):
+    (tmp_path / "mail").mkdir()
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        kinds = ["deliver", "read", "list", "read"]
+        assert list(pool.map(in_a_process, [tmp_path] * 4, kinds)) == ["done"] * 4
+    mailbox = mailbox_of(tmp_path / "mail", ADDRESS)
+
+    rows = Inbox(mailbox, tmp_path / "cache", ADDRESS, lambda: time.time() + 100).page()
+
+    assert {row.name: row.flags for row in rows.rows} == {entry.name: entry.flags for entry in mailbox.list()}
+    assert len(rows.rows) == 40
 
 
 def test_many_at_once_all_see_every_mail_once(tmp_path, mailbox):
