@@ -293,3 +293,14 @@ def test_options_are_believed_in_the_three_topmost_lines_alone():
     assert message.delivered_options(raw("trace-forged")) == frozenset()
     assert message.delivered_options(raw("plain-utf-8")) == frozenset()
     assert message.delivered_options(b"") == frozenset()
+
+
+def test_a_picture_the_html_does_not_show_is_listed_as_a_file():
+    whole = raw("related").replace(b"cid:logo@example.org", b"cid:other@example.org")
+
+    assert [one.inline for one in message.read(raw("related")).attachments] == [True]
+    assert [one.inline for one in message.read(whole).attachments] == [False]
+
+
+def test_what_only_says_it_is_a_picture_is_listed_as_a_file():
+    assert [one.inline for one in read("hostile-svg-picture").attachments] == [False]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html import unescape
+from urllib.parse import unquote
 
-from . import clean
+from . import clean, pictures, transfer
 from .parse import Node
 from .values import Part
 
@@ -37,6 +39,7 @@ _EXTENSIONS = {
     "video/mp4": "mp4",
 }
 _KIND = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
+_CID = re.compile(r"cid:([^\"'\s<>)]{1,400})", re.IGNORECASE)
 _UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
 
 
@@ -147,9 +150,20 @@ def filename(given: str, kind: str, number: str) -> str:
     return name
 
 
-def part(node: Node, size: int, body: Layout) -> Part:
+def shown(raw: bytes, pictures_of: dict[str, Node], html: str) -> dict[str, Node]:
+    """Those pictures of the mail that its HTML asks for and may have; the others stay attachments."""
+    wanted = {unquote(unescape(one), errors="replace").strip("<> ") for one in _CID.findall(html)}
+    found: dict[str, Node] = {}
+    room = pictures.MAIL
+    for name, node in pictures_of.items():
+        size = transfer.size(raw, node) if name in wanted else 0
+        if 0 < size <= min(room, pictures.PICTURE) and pictures.kind(transfer.content(raw, node, 64)):
+            found[name] = node
+            room -= size
+    return found
+
+
+def part(node: Node, size: int, inline: bool) -> Part:
     """What a page shows of an attachment."""
     kind = node.kind if _KIND.fullmatch(node.kind) else "application/octet-stream"
-    name = content_id(node)
-    inline = node.disposition != "attachment" and bool(name) and kind.startswith("image/") and bool(body.rich)
-    return Part(node.number, filename(filename_of(node), kind, node.number), kind, size, inline, name)
+    return Part(node.number, filename(filename_of(node), kind, node.number), kind, size, inline, content_id(node))

@@ -22,6 +22,8 @@ def read(raw: bytes) -> Message:
     rich = [_decoded(raw, node, problems) for node in found.rich]
     senders = _persons(fields, b"from")
     words = _text(found.plain, plain)
+    html = _html(found.rich, rich) if rich else None
+    shown = set(body.shown(raw, found.pictures, html or "").values())
     if len(words) > body.TEXT:
         problems.append("text-cut")
     problems += _oddities(fields, senders)
@@ -34,8 +36,8 @@ def read(raw: bytes) -> Message:
         date=headers.date(fields.first(b"date")),
         message_id=headers.source(fields.first(b"message-id"))[:1000],
         text=words[: body.TEXT],
-        html=_html(found.rich, rich) if rich else None,
-        attachments=tuple(body.part(node, transfer.size(raw, node), found) for node in found.files),
+        html=html,
+        attachments=tuple(body.part(node, transfer.size(raw, node), node in shown) for node in found.files),
         headers=tuple((key.decode("ascii"), headers.source(value)) for key, value in fields.items),
         problems=tuple(dict.fromkeys(problems)),
     )
@@ -47,8 +49,14 @@ def part(raw: bytes, number: str) -> tuple[Part, bytes]:
     for node in root.walk():
         if node.number == number and not node.parts:
             content = transfer.content(raw, node)
-            return body.part(node, len(content), body.layout(root)), content
+            return body.part(node, len(content), node in _shown(raw, root)), content
     raise NoSuchPart(f"expected a part of the mail, found no part numbered {number!r}; list them with read()")
+
+
+def _shown(raw: bytes, root: Node) -> set[Node]:
+    found = body.layout(root)
+    html = _html(found.rich, [_decoded(raw, node, []) for node in found.rich])
+    return set(body.shown(raw, found.pictures, html).values())
 
 
 def _persons(fields: Fields, name: bytes) -> tuple[Person, ...]:

@@ -17,6 +17,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from ..errors import MessengerError
 from . import worker
@@ -27,6 +29,10 @@ WALL_SECONDS = 10.0
 CHILDREN = 2
 #: What a child may answer: the HTML it was given, with pictures in it.
 ANSWER = 32_000_000
+ROOT = Path(__file__).parents[2]
+
+
+_FIELDS = {"html": str, "remote_pictures": int, "body_style": str, "language": str, "direction": str}
 
 
 class SandboxError(MessengerError):
@@ -42,11 +48,11 @@ class _Child:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", worker.__name__],
+            [sys.executable, "-P", "-m", worker.__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ},
+            env={"PYTHONPATH": str(ROOT)},  # the same code as ours, wherever it was found; no secrets of ours
             cwd="/",
             start_new_session=True,
             bufsize=0,
@@ -136,9 +142,7 @@ class Pool:
             raise
         with self._lock:
             self._idle.append(child)
-        if "error" in answer:
-            raise SandboxError(answer["error"])
-        return Sanitised(**answer)
+        return _sanitised(answer)
 
     def _take(self) -> _Child:
         """An idle child that still lives, or a new one."""
@@ -152,11 +156,23 @@ class Pool:
             child.end()
 
     def close(self) -> None:
-        """End all idle children."""
+        """End all idle children of this process."""
+        if self._owner != os.getpid():
+            return
         with self._lock:
             idle, self._idle = self._idle, []
         for child in idle:
             child.end()
+
+
+def _sanitised(answer: dict[str, Any]) -> Sanitised:
+    """Believe a child only as far as the kinds of values go; the frame holds whatever the HTML is."""
+    if "error" in answer:
+        raise SandboxError(answer["error"])
+    try:
+        return Sanitised(**{name: kind(answer[name]) for name, kind in _FIELDS.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise SandboxError(f"expected the fields {list(_FIELDS)} in the answer, found {list(answer)}") from error
 
 
 def _request(html: str, inline: Mapping[str, bytes], remote_pictures: bool) -> bytes:

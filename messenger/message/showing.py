@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import logging
 
-from . import body, document, html_text, pictures, reading, sandbox, text, transfer
-from .parse import Node, tree
+from . import body, document, html_text, reading, sandbox, text, transfer
+from .parse import tree
 from .values import Message, Shown
 
 log = logging.getLogger(__name__)
@@ -55,19 +55,6 @@ def _plain(message: Message, reason: str) -> Shown:
 
 
 def _pictures(raw: bytes, html: str) -> dict[str, bytes]:
-    """Those pictures of the mail that its HTML may show, within the limits."""
-    if "cid:" not in html.lower():
-        return {}
-    found: dict[str, bytes] = {}
-    room = pictures.MAIL
-    for name, node in body.layout(tree(raw)[0]).pictures.items():
-        if _shown(node) and transfer.size(raw, node) <= min(room, pictures.PICTURE):
-            content = transfer.content(raw, node)
-            if pictures.kind(content) and len(content) <= min(room, pictures.PICTURE):
-                found[name] = content
-                room -= len(content)
-    return found
-
-
-def _shown(node: Node) -> bool:
-    return node.kind.startswith("image/") or node.kind == "application/octet-stream"
+    """The pictures of the mail that its HTML shows."""
+    asked = body.shown(raw, body.layout(tree(raw)[0]).pictures, html)
+    return {name: transfer.content(raw, node) for name, node in asked.items()}

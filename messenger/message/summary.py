@@ -29,10 +29,15 @@ def summary(raw_head: bytes, raw_size: int) -> Summary:
 
 
 def _has_files(root: Node, found: body.Layout, whole: bool) -> bool:
-    if any(node.kind not in _SIGNATURES and not body.part(node, 0, found).inline for node in found.files):
+    if any(node.kind not in _SIGNATURES and not _is_picture(node, found) for node in found.files):
         return True
     # The end of the mail wasn't read: a long mail of this kind has something behind its text.
     return not whole and root.kind == "multipart/mixed"
+
+
+def _is_picture(node: Node, found: body.Layout) -> bool:
+    """Taken to be shown by the HTML; whether it really is, is too dear to find out for a list."""
+    return bool(found.rich) and node.kind.startswith("image/") and bool(body.content_id(node))
 
 
 def _preview(raw: bytes, found: body.Layout) -> str:

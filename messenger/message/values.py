@@ -39,6 +39,7 @@ class Part:
     content_type: str
     #: Bytes once decoded, worked out from the encoded length.
     size: int
+    #: The HTML body shows it; a page needn't list it among the files.
     inline: bool
     content_id: str
 

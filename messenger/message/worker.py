@@ -65,13 +65,21 @@ def _give_up_rights() -> None:
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_NOFILE, 0),
     ):
-        resource.setrlimit(what, (limit, limit))
+        _limit(what, limit, limit)
 
 
 def _limit_time() -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, CPU_SECONDS * JOBS))
+    _limit(resource.RLIMIT_CPU, soft, CPU_SECONDS * JOBS)
+
+
+def _limit(what: int, soft: int, hard: int) -> None:
+    """Set a limit, or keep the stricter one that we were started with."""
+    given = resource.getrlimit(what)[1]
+    if given != resource.RLIM_INFINITY:
+        soft, hard = min(soft, given), min(hard, given)
+    resource.setrlimit(what, (soft, hard))
 
 
 def _read(length: int) -> bytes:
