@@ -31,7 +31,7 @@ def changed(text: str, changes: Changes) -> str:
         table = document.setdefault(section, tomlkit.table())
         if not isinstance(table, MutableMapping):
             raise ConfigError(f"[{section}]: expected a section in the settings, found {table!r}; mend that first")
-        if key not in table or table[key].unwrap() != value:
+        if key not in table or tomlkit.item(table[key]).unwrap() != value:
             table[key] = value
     return tomlkit.dumps(document)
 
