@@ -8,8 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
-from email import policy
-from email.headerregistry import Address
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
@@ -19,9 +18,10 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 
 from . import envelope
+from .notice_mail import mail, mailbox, unstructured
 from .notice_texts import HTML, SOURCE, SUBJECT, TEXT, NoticeError, environment, render
 
-__all__ = ["NoticeError", "Site", "check_templates", "notice"]
+__all__ = ["NoticeError", "Site", "check_templates", "letter", "notice"]
 
 NAME_CHARACTERS = 80
 SUBJECT_CHARACTERS = 150
@@ -54,7 +54,22 @@ def notice(
     now: datetime,
     message_id: str,
 ) -> EmailMessage:
-    """Return the notice for *to* about one mail.
+    """Return the notice for *to* about one mail, to look into; ``letter`` is the same as it is sent."""
+    raw = letter(to, sender_name, sender_address, reference, link, site, now, message_id)
+    return message_from_bytes(raw, policy=policy.SMTP.clone(refold_source="none", utf8=True))
+
+
+def letter(
+    to: str,
+    sender_name: str,
+    sender_address: str,
+    reference: str,
+    link: str,
+    site: Site,
+    now: datetime,
+    message_id: str,
+) -> bytes:
+    """Write the notice for *to* about one mail.
 
     *message_id* is to be the same each time for the same mail: most mail systems then show a second notice as one.
     """
@@ -62,24 +77,24 @@ def notice(
     values = _values(sender_name, sender_address, reference, link, site, local)
     texts = environment(site.templates, site.language)
     subject = _clean(render(texts, SUBJECT, {"site": site}), SUBJECT_CHARACTERS)
-    mail = EmailMessage(policy.SMTPUTF8 if not (to + site.notice_from).isascii() else policy.SMTP)
-    mail["From"] = _mailbox(_clean(site.name, NAME_CHARACTERS), site.notice_from)
-    mail["To"] = _mailbox("", to)
-    mail["Subject"] = subject
-    mail["Date"] = format_datetime(local)
-    mail["Message-ID"] = f"<{message_id.strip('<>')}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5: no vacation replies
-    # Exchange's word for the same. Not "All": that would keep back non-delivery reports too.
-    mail["X-Auto-Response-Suppress"] = "DR, RN, NRN, OOF, AutoReply"
-    mail.set_content(render(texts, TEXT, values), cte="quoted-printable")
-    mail.add_alternative(render(texts, HTML, values | {"subject": subject}), subtype="html", cte="quoted-printable")
-    mail["Content-Language"] = site.language.replace("_", "-")
-    return mail
+    fields = [
+        ("From", mailbox(_clean(site.name, NAME_CHARACTERS), envelope.normal(site.notice_from))),
+        ("To", envelope.normal(to)),
+        ("Subject", unstructured(subject)),
+        ("Date", format_datetime(local)),
+        ("Message-ID", f"<{message_id.strip('<>')}>"),
+        ("Auto-Submitted", "auto-generated"),  # RFC 3834, section 5: no vacation replies
+        # Exchange's word for the same. Not "All": that would keep back non-delivery reports too.
+        ("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply"),
+        ("Content-Language", site.language.replace("_", "-")),
+    ]
+    html = render(texts, HTML, values | {"subject": subject})
+    return mail(fields, render(texts, TEXT, values), html)
 
 
 def check_templates(site: Site) -> None:
     """Raise NoticeError, naming file and line, if a notice of *site* could not be written."""
-    notice(
+    letter(
         "recipient@example.org",
         "A Name",
         "sender@example.org",
@@ -114,11 +129,6 @@ def _locale(language: str) -> Locale:
         return Locale.parse(_FORMATS.get(language, language))
     except (UnknownLocaleError, ValueError):
         return Locale.parse(_FORMATS[SOURCE])
-
-
-def _mailbox(name: str, address: str) -> Address:
-    domain = envelope.domain_of(address)
-    return Address(name, envelope.local_part_of(address), domain)
 
 
 def _address_for_people(address: str) -> str:

@@ -7,15 +7,20 @@ that the notice is about waits in the sender's queue meanwhile. Knows nothing of
 import contextlib
 import os
 import re
+import select
 import signal
 import smtplib
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import MessengerError
 
 TIMEOUT_SECONDS = 60
+#: How long a connection may lie idle: less than any server waits, even one under stress (Postfix: 10 s).
+IDLE_SECONDS = 8
 #: How much of what a program complains of goes to the log.
 COMPLAINT_CHARACTERS = 400
 
@@ -37,15 +42,76 @@ class Route:
 
 def submit(message: bytes, mail_from: str, rcpt_tos: Sequence[str], route: Route) -> None:
     """Put *message* into the mail system's queue for all of *rcpt_tos*, or raise SubmissionError."""
+    _check(mail_from, rcpt_tos)
+    if route.smtp:
+        _by_smtp(message, mail_from, rcpt_tos, route.smtp)
+    else:
+        _by_sendmail(message, mail_from, rcpt_tos, route.sendmail)
+
+
+class Relay:
+    """Submits mail after mail: where *route* says SMTP, over connections that stay open in between.
+
+    To set one up and end it costs both sides more than the mail. Several threads may submit at once.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        self._idle: list[tuple[float, smtplib.SMTP]] = []
+        self._lock = threading.Lock()
+
+    def submit(self, message: bytes, mail_from: str, rcpt_tos: Sequence[str]) -> None:
+        """Do what the function ``submit`` does."""
+        _check(mail_from, rcpt_tos)
+        if not self._route.smtp:
+            _by_sendmail(message, mail_from, rcpt_tos, self._route.sendmail)
+            return
+        try:
+            while kept := self._kept():
+                # One that broke off meanwhile says nothing about the mail: the next one, or a new one.
+                with contextlib.suppress(smtplib.SMTPServerDisconnected, ConnectionError):
+                    return self._converse(kept, message, mail_from, rcpt_tos)
+            self._converse(_connected(self._route.smtp), message, mail_from, rcpt_tos)
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            raise SubmissionError(f"SMTP to {self._route.smtp}: {_one_line(str(error))}") from error
+
+    def _converse(self, smtp: smtplib.SMTP, message: bytes, mail_from: str, rcpt_tos: Sequence[str]) -> None:
+        try:
+            _converse(smtp, message, mail_from, rcpt_tos)
+        except BaseException:
+            smtp.close()
+            raise
+        with self._lock:
+            self._idle.append((time.monotonic(), smtp))
+
+    def _kept(self) -> smtplib.SMTP | None:
+        """A connection that is still good, the one used last; those that nobody needed for long are closed."""
+        with self._lock:
+            while self._idle and time.monotonic() - self._idle[0][0] > IDLE_SECONDS:
+                self._idle.pop(0)[1].close()
+            while self._idle:
+                _, smtp = self._idle.pop()
+                if not _speaks(smtp):
+                    return smtp
+                smtp.close()
+        return None
+
+
+def _speaks(smtp: smtplib.SMTP) -> bool:
+    """Whether there is something to read where nothing was asked: the server says goodbye, or is gone."""
+    if smtp.sock is None:
+        return True
+    waiting = select.poll()
+    waiting.register(smtp.sock, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _check(mail_from: str, rcpt_tos: Sequence[str]) -> None:
     for address in (mail_from, *rcpt_tos):
         if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", address):
             raise SubmissionError(f"a control or broken character in the address {address!a}")
     if not rcpt_tos:
         raise SubmissionError("nobody to send to")
-    if route.smtp:
-        _by_smtp(message, mail_from, rcpt_tos, route.smtp)
-    else:
-        _by_sendmail(message, mail_from, rcpt_tos, route.sendmail)
 
 
 def _by_sendmail(message: bytes, mail_from: str, rcpt_tos: Sequence[str], sendmail: Sequence[str]) -> None:
@@ -88,9 +154,8 @@ def _run(command: Sequence[bytes], message: bytes) -> tuple[int, bytes]:
 
 
 def _by_smtp(message: bytes, mail_from: str, rcpt_tos: Sequence[str], server: str) -> None:
-    host, _, port = server.rpartition(":")
     try:
-        smtp = smtplib.SMTP(host.strip("[]"), int(port), timeout=TIMEOUT_SECONDS)
+        smtp = _connected(server)
         # Not "with smtp": that fails where the answer to QUIT is odd, though the mail is in the queue by then.
         with contextlib.closing(smtp):
             _converse(smtp, message, mail_from, rcpt_tos)
@@ -98,6 +163,11 @@ def _by_smtp(message: bytes, mail_from: str, rcpt_tos: Sequence[str], server: st
                 smtp.quit()
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise SubmissionError(f"SMTP to {server}: {_one_line(str(error))}") from error
+
+
+def _connected(server: str) -> smtplib.SMTP:
+    host, _, port = server.rpartition(":")
+    return smtplib.SMTP(host.strip("[]"), int(port), timeout=TIMEOUT_SECONDS)
 
 
 def _converse(smtp: smtplib.SMTP, message: bytes, mail_from: str, rcpt_tos: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ class Announcer:
     """What is the same in every notice."""
 
     site: notify.Site
-    route: submission.Route
+    relay: submission.Relay
     link_key: bytes
     now: Callable[[], datetime]
 
@@ -34,7 +34,7 @@ class Announcer:
         end = _END_OF_HEADER.search(mail.raw, 0, message.HEAD)
         head = mail.raw[: end.end() if end else message.HEAD]
         sender = message.summary(head, len(head)).sender
-        notice = notify.notice(
+        letter = notify.letter(
             to,
             # A name that holds another address is a stranger's trick; the address says enough.
             "" if sender.suspicious else sender.name,
@@ -45,7 +45,7 @@ class Announcer:
             now,
             self._message_id(to, mail),
         )
-        submission.submit(notice.as_bytes(), self.site.notice_from, (to,), self.route)
+        self.relay.submit(letter, self.site.notice_from, (to,))
 
     def _message_id(self, to: str, mail: TunnelMail) -> str:
         # The same for a retry: many mail systems show two mails with one Message-ID as one.

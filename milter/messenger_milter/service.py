@@ -22,7 +22,7 @@ from messenger import config as settings
 from messenger import link
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
-from messenger.submission import Route
+from messenger.submission import Relay, Route
 from messenger.tunnel import Policy, TunnelKeys, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 
@@ -86,7 +86,7 @@ def desk_of(config: settings.Config) -> Desk:
     )
     announcer = Announcer(
         site=checks.site_of(config),
-        route=Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp),
+        relay=Relay(Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp)),
         link_key=link.load_key(config.notice.link_key),
         now=lambda: datetime.now(UTC),
     )
