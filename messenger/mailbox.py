@@ -37,6 +37,9 @@ TRASH = "Trash"
 #: What a crash left in tmp/ goes after as many seconds (https://cr.yp.to/proto/maildir.html: 36 hours).
 LEFTOVER_SECONDS = 36 * 3600
 
+#: More than the clock of a file system takes from one tick to the next.
+_TICK_NANOSECONDS = 1_000_000_000
+
 #: How often a message may change its file's name under our hands before we give up.
 _TRIES = 8
 
@@ -99,6 +102,7 @@ class Mailbox:
         checked_name(name)
         info = INFO + checked_flags(flags) if flags else ""
         with self._opened(folder, create=True) as place:
+            looked = os.fstat(place.cur).st_mtime_ns
             if self._had(place, name, folder):
                 return False
             temporary = f"{name}.{token_hex(8)}"  # two deliveries never share a file
@@ -111,6 +115,8 @@ class Mailbox:
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=place.tmp)
             _remove_leftovers(place.tmp, written.st_mtime)
+            if os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - _TICK_NANOSECONDS:
+                return linked  # nothing has come to cur/ since we looked there
             return linked and not _withdrawn(place, name, written.st_ino)
 
     def list(self, folder: str = "", new_only: bool = False) -> list[Entry]:

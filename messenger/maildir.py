@@ -79,6 +79,10 @@ class Folder:
 
     def seen_file_of(self, name: str) -> str | None:
         """Return the file name of the message *name* in cur/, or None. Constant time, for the standard flags."""
+        with os.scandir(self.cur) as files:
+            # Who hasn't logged in yet has nothing there; many mails are for such people.
+            if next(files, None) is None:
+                return None
         for info in INFOS:
             if os.access(name + info, os.F_OK, dir_fd=self.cur, follow_symlinks=False):
                 return name + info

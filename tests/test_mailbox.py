@@ -200,6 +200,7 @@ def test_many_at_once_while_a_reader_opens_and_flags_leave_one_copy(anna):
 
 def test_a_copy_is_taken_back_when_another_was_first_and_has_been_opened(anna, monkeypatch):
     anna.deliver(b"", "other")
+    os.utime(anna.root / "cur", (1_700_000_000, 1_700_000_000))  # nobody has been here for long
     real = mailbox_module._link
 
     def late(temporary, tmp, file_name, target):
