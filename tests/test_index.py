@@ -421,6 +421,37 @@ def test_processes_that_deliver_read_and_list_at_once_agree(tmp_path):
     assert len(rows.rows) == 40
 
 
+def test_the_index_knows_mails_by_the_same_names_as_the_mailbox(inbox, mailbox):
+    deliver(mailbox, "one")
+    inbox.page()
+    odd = [
+        "plain",
+        "b:2,",
+        "c:2,S",
+        "d:2,TS",
+        "e:2,SSab",
+        "f:1,x",
+        "g:",
+        "h:2",
+        ".hidden",
+        "ä",
+        "sp ace",
+        "n" * 200,
+        "n" * 201,
+    ]
+    for at, name in enumerate(odd):
+        path = mailbox.root / "cur" / name
+        path.write_bytes(b"Subject: x\r\n\r\n")
+        os.utime(path, (at, at))
+    (mailbox.root / "cur" / "folder:2,").mkdir()
+    (mailbox.root / "cur" / "link:2,").symlink_to("b:2,")
+
+    found = {(row.name, row.flags, row.received, row.size) for row in inbox.page().rows}
+
+    assert found == {(entry.name, entry.flags, entry.received, entry.size) for entry in mailbox.list()}
+    assert found == {(row.name, row.flags, row.received, row.size) for row in inbox.page().rows}
+
+
 def test_many_at_once_all_see_every_mail_once(tmp_path, mailbox):
     names = many(mailbox, 40)
 

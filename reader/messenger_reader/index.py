@@ -143,7 +143,7 @@ class Index:
         changed = False
         for _ in range(ROUNDS):
             new_stamp, cur_stamp = mailbox.state(folder)  # before the listing: what comes after it shows
-            arrived = folder_look.arrivals(mailbox, folder)
+            arrived = mailbox.list(folder, new_only=True)
             self._put(folder, arrived)
             moved = False
             for entry in arrived:
