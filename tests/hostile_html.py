@@ -6,6 +6,8 @@ browser tests see both.
 
 # ruff: noqa: E501 (a vector is read best in one line)
 
+from random import Random
+
 SCRIPT = "console.log(/hostile/)"
 EVIL = "http://evil.test"
 
@@ -172,3 +174,97 @@ VECTORS: dict[str, str] = {
     "html-attributes": f'<html manifest="{EVIL}/m" onload="{SCRIPT}"><head profile="{EVIL}/p">',
     "long-scheme": f'<a href="{"a" * 9000}:x">x</a><a href="https://{"a" * 9000}">x</a>',
 }
+
+_ELEMENTS = [
+    "svg",
+    "math",
+    "style",
+    "script",
+    "title",
+    "textarea",
+    "noscript",
+    "template",
+    "xmp",
+    "plaintext",
+    "iframe",
+    "noembed",
+    "noframes",
+    "table",
+    "td",
+    "tr",
+    "caption",
+    "select",
+    "option",
+    "form",
+    "a",
+    "b",
+    "i",
+    "p",
+    "div",
+    "span",
+    "font",
+    "img",
+    "mglyph",
+    "malignmark",
+    "mtext",
+    "mi",
+    "annotation-xml",
+    "desc",
+    "foreignObject",
+    "body",
+    "html",
+    "head",
+    "frameset",
+    "li",
+    "ul",
+    "dd",
+    "button",
+    "nobr",
+    "object",
+    "embed",
+    "marquee",
+    "h1",
+    "pre",
+    "listing",
+    "input",
+    "details",
+    "summary",
+    "center",
+    "col",
+    "colgroup",
+    "tbody",
+    "image",
+    "base",
+    "meta",
+    "link",
+]
+_ATTRIBUTES = [
+    f'title="</style><img src=x onerror={SCRIPT}>"',
+    f'alt="--><img src=x onerror={SCRIPT}>"',
+    f'href="javascript:{SCRIPT}"',
+    f"onerror={SCRIPT}",
+    f'xlink:href="javascript:{SCRIPT}"',
+    *("src=x", 'style="color:red"', 'style="position:fixed"', 'encoding="text/html"', 'bgcolor="red"', "class=a"),
+    *("id=x", 'xmlns="http://www.w3.org/1999/xhtml"', "width=1", 'href="https://x.test/"', "face=x", "dir=rtl", "is=x"),
+]
+_PIECES = [
+    *("<!--", "-->", "--!>", "<![CDATA[", "]]>", "<?", "?>", "</", "<", ">", '"', "'", "`", "\0", "\n", "\f", "text"),
+    *(f"&lt;img src=x onerror={SCRIPT}&gt;", "&#60;", "&amp;lt;", "<!DOCTYPE x>"),
+    '<style>.a{color:red;font-family:"</style><img>"}</style>',
+]
+
+
+def at_random(seed: int) -> str:
+    """HTML of tags that browsers treat in odd ways, in no order at all; the same for the same seed."""
+    dice = Random(seed)
+    out: list[str] = []
+    for _ in range(dice.randint(3, 25)):
+        kind = dice.random()
+        if kind < 0.5:
+            attributes = "".join(f" {dice.choice(_ATTRIBUTES)}" for _ in range(dice.randint(0, 2)))
+            out.append(f"<{dice.choice(_ELEMENTS)}{attributes}{dice.choice(('>', '>', '>', '/>', ''))}")
+        elif kind < 0.7:
+            out.append(f"</{dice.choice(_ELEMENTS)}>")
+        else:
+            out.append(dice.choice(_PIECES))
+    return "".join(out)
