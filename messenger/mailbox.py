@@ -171,7 +171,7 @@ class Mailbox:
             # It may be there from a delivery that was killed before it came to this.
             os.fsync(found[0])
             return True
-        if folder != TRASH:
+        if not folder and place.has_folder(TRASH):
             with suppress(NoSuchFolder), self._opened(TRASH) as trash:
                 return trash.file_of(name) is not None
         return False

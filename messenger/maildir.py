@@ -88,6 +88,10 @@ class Folder:
                 return name + info
         return None
 
+    def has_folder(self, folder: str) -> bool:
+        """Tell whether there is such a folder below this one, which is the inbox."""
+        return os.access(f".{folder}", os.F_OK, dir_fd=self.base, follow_symlinks=False)
+
     def has_keywords(self) -> bool:
         """Tell whether Dovecot has given keywords here: then file_of() may miss what is there."""
         return os.access("dovecot-keywords", os.F_OK, dir_fd=self.base, follow_symlinks=False)
