@@ -7,10 +7,13 @@ import os
 import zlib
 from collections.abc import Callable
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from messenger import tunnel
 from tests import cms_makers as make
 from tests.cms_makers import tlv
-from tests.tunnel_fixtures import ORIGINAL, authority, certify, gateway, messenger, pair, private_key, wrapped
+from tests.tunnel_fixtures import ORIGINAL, Pair, authority, certify, gateway, messenger, pair, private_key, wrapped
 
 Maker = Callable[[], bytes]
 
@@ -148,6 +151,22 @@ add(
     "somebody else's mail",
     lambda: make.mail(make.enveloped(signed(), pair("rsa2048", "else").certificate)),
 )
+add("not-for-us", "a certificate of our issuer's name and another number", lambda: _numbered_recipient())
+add("wrong-signer", "our signer's key under another number", lambda: _signed_by(SIGNER, claim=_numbered(SIGNER)))
+
+
+def _numbered(was: Pair) -> x509.Certificate:
+    """The same name and key, another serial number."""
+    name = was.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+    return certify(was.key, str(name), serial=was.certificate.serial_number + 1).certificate
+
+
+def _numbered_recipient() -> bytes:
+    return make.mail(
+        make.enveloped(signed(), lambda key: [make.transport(key, RSA, claim=_numbered(messenger("rsa2048")))])
+    )
+
+
 add(
     "not-for-us",
     "an RSA recipientInfo for our EC certificate",
@@ -519,6 +538,13 @@ add(
 )
 add("malformed", "text after the end", lambda: encrypted(signed() + b"and this"))
 add("malformed", "no end", lambda: encrypted(signed().replace(b"--=_b1--", b"")))
+add("malformed", "an end that doesn't close", lambda: encrypted(signed().replace(b"--=_b1--", b"--=_b1")))
+add(
+    "malformed",
+    "an end before the signature",
+    lambda: encrypted(signed().replace(b"\r\n--=_b1\r\nC", b"\r\n--=_b1--\r\nC")),
+)
+add("malformed", "an end before the content", lambda: encrypted(signed().replace(b"--=_b1\r\nX", b"--=_b1--\r\nX")))
 add("malformed", "no boundary", lambda: encrypted(signed().replace(b"boundary=", b"b=")))
 add("malformed", "two boundaries", lambda: encrypted(signed().replace(b"boundary=", b"boundary=x; boundary=")))
 add("malformed", "a boundary of 1,000 characters", lambda: encrypted(signed().replace(b"=_b1", b"b" * 1000)))
