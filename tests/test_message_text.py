@@ -1,11 +1,13 @@
 """Plain text: links, quotes, flowed lines, and text made out of HTML."""
 
+import re
 import time
 
 import pytest
 
 from messenger.message import html_text, text_html
 from messenger.message.text import unflowed
+from tests.hostile_html import VECTORS
 
 
 def linked(address: str, after: str = "") -> str:
@@ -37,6 +39,15 @@ def linked(address: str, after: str = "") -> str:
 )
 def test_text_as_html(text, html):
     assert text_html(text) == html
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_no_markup_but_ours_comes_out_of_the_text(name):
+    tags = re.findall("<[^>]*>", text_html(VECTORS[name]))
+
+    assert all(
+        re.fullmatch('</?span(?: class="quoted")?>|</a>|<a href="(?:https?://|mailto:)[^"]*" .*', one) for one in tags
+    )
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_a_child_sanitises_and_stays_for_the_next_job(pool):
 
 def test_a_child_that_takes_too_long_is_killed_and_replaced(pool):
     pool.run("warm", {}, False, 10)
-    (child,) = pool._idle
+    (child,) = pool._held.idle
     opened = descriptors()
 
     begun = time.monotonic()
@@ -64,7 +64,7 @@ def test_a_job_may_use_so_much_cpu_and_no_more(pool):
 
 def test_a_child_killed_between_jobs_is_replaced(pool):
     pool.run("warm", {}, False, 10)
-    (child,) = pool._idle
+    (child,) = pool._held.idle
     os.kill(child.process.pid, signal.SIGKILL)
     time.sleep(0.05)
 
@@ -74,7 +74,7 @@ def test_a_child_killed_between_jobs_is_replaced(pool):
 
 def test_a_child_killed_in_the_middle_is_an_error_of_ours(pool):
     pool.run("warm", {}, False, 10)
-    (child,) = pool._idle
+    (child,) = pool._held.idle
     threading.Timer(0.3, os.kill, (child.process.pid, signal.SIGKILL)).start()
 
     with pytest.raises(SandboxError):
@@ -158,7 +158,7 @@ def test_children_end_with_their_parent():
         from messenger.message.sandbox import Pool
         pool = Pool()
         pool.run("<p>x", {}, False, 10)
-        print(pool._idle[0].process.pid, flush=True)
+        print(pool._held.idle[0].process.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """)
 
@@ -173,12 +173,12 @@ def test_children_end_with_their_parent():
 
 def test_a_forked_process_starts_children_of_its_own(pool):
     pool.run("warm", {}, False, 10)
-    (child,) = pool._idle
+    (child,) = pool._held.idle
 
     forked = os.fork()
     if not forked:
         try:
-            fine = pool.run("<p>forked", {}, False, 10).html == "<p>forked</p>" and child not in pool._idle
+            fine = pool.run("<p>forked", {}, False, 10).html == "<p>forked</p>" and child not in pool._held.idle
             pool.close()
             os._exit(0 if fine else 1)
         except BaseException:
@@ -186,7 +186,7 @@ def test_a_forked_process_starts_children_of_its_own(pool):
 
     assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
     assert pool.run("<p>parent", {}, False, 10).html == "<p>parent</p>"
-    assert pool._idle == [child]
+    assert pool._held.idle == [child]
 
 
 def test_waiting_for_a_child_has_an_end_too():

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -103,66 +104,77 @@ class _Child:
         return self.process.wait()
 
 
+@dataclass
+class _Held:
+    """What one process holds; after a fork the new process begins with another."""
+
+    owner: int
+    room: threading.BoundedSemaphore
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    idle: list[_Child] = field(default_factory=list)
+
+
 class Pool:
     """The children of this process."""
 
     def __init__(self, children: int = CHILDREN) -> None:
         self._children = children
-        self._forget()
+        self._held = self._begin()
 
-    def _forget(self) -> None:
-        self._owner = os.getpid()
-        self._idle: list[_Child] = []
-        self._lock = threading.Lock()
-        self._room = threading.BoundedSemaphore(self._children)
+    def _begin(self) -> _Held:
+        return _Held(os.getpid(), threading.BoundedSemaphore(self._children))
 
     def run(self, html: str, inline: Mapping[str, bytes], remote_pictures: bool, seconds: float) -> Sanitised:
         """Sanitise in a child; raises SandboxError or TimedOut."""
-        if self._owner != os.getpid():
-            self._forget()  # forked: those children belong to our parent
+        held = self._held
+        if held.owner != os.getpid():
+            held = self._held = self._begin()  # forked: those children belong to our parent
         request = _request(html, inline, remote_pictures)
         deadline = time.monotonic() + seconds
-        if not self._room.acquire(timeout=seconds):
+        if not held.room.acquire(timeout=seconds):
             raise TimedOut(f"no sanitising process was free within {seconds} seconds")
         try:
-            return self._once(request, deadline)
+            return _once(held, request, deadline)
         finally:
-            self._room.release()
-
-    def _once(self, request: bytes, deadline: float) -> Sanitised:
-        child = self._take()
-        try:
-            answer = json.loads(child.ask(request, deadline))
-        except BaseException as error:
-            status = child.end()
-            if isinstance(error, TimedOut) or status == -signal.SIGXCPU:
-                raise TimedOut("sanitising took too long") from error
-            if isinstance(error, (OSError, ValueError)):
-                raise SandboxError(f"the sanitising process failed ({status})") from error
-            raise
-        with self._lock:
-            self._idle.append(child)
-        return _sanitised(answer)
-
-    def _take(self) -> _Child:
-        """An idle child that still lives, or a new one."""
-        while True:
-            with self._lock:
-                child = self._idle.pop() if self._idle else None
-            if child is None:
-                return _Child()
-            if child.process.poll() is None:
-                return child
-            child.end()
+            held.room.release()
 
     def close(self) -> None:
         """End all idle children of this process."""
-        if self._owner != os.getpid():
+        held = self._held
+        if held.owner != os.getpid():
             return
-        with self._lock:
-            idle, self._idle = self._idle, []
+        with held.lock:
+            idle, held.idle = held.idle, []
         for child in idle:
             child.end()
+
+
+def _once(held: _Held, request: bytes, deadline: float) -> Sanitised:
+    child = _take(held)
+    try:
+        answer = json.loads(child.ask(request, deadline))
+    except BaseException as error:
+        status = child.end()
+        if isinstance(error, TimedOut) or status == -signal.SIGXCPU:
+            raise TimedOut("sanitising took too long") from error
+        if isinstance(error, (SandboxError, OSError, ValueError)):
+            raise SandboxError(f"the sanitising process ended with status {status}: {error}") from error
+        raise
+    with held.lock:
+        held.idle.append(child)
+    return _sanitised(answer)
+
+
+def _take(held: _Held) -> _Child:
+    """An idle child that still lives, or a new one."""
+    while True:
+        with held.lock:
+            child = held.idle.pop() if held.idle else None
+        if child is None:
+            return _Child()
+        if child.process.poll() is None:
+            return child
+        child.end()
 
 
 def _sanitised(answer: dict[str, Any]) -> Sanitised:
