@@ -167,7 +167,8 @@ def _by_smtp(message: bytes, mail_from: str, rcpt_tos: Sequence[str], server: st
 
 def _connected(server: str) -> smtplib.SMTP:
     host, _, port = server.rpartition(":")
-    return smtplib.SMTP(host.strip("[]"), int(port), timeout=TIMEOUT_SECONDS)
+    # Told no name, smtplib asks the DNS for ours, which may take long; an address will do (RFC 5321, 4.1.1.1).
+    return smtplib.SMTP(host.strip("[]"), int(port), local_hostname="[127.0.0.1]", timeout=TIMEOUT_SECONDS)
 
 
 def _converse(smtp: smtplib.SMTP, message: bytes, mail_from: str, rcpt_tos: Sequence[str]) -> None:

@@ -238,6 +238,15 @@ def test_smtp_is_given_sender_recipients_and_mail(server):
     assert smtp.mails == [MAIL.replace(b"\r\n.\r\n", b"\r\n..\r\n")]
 
 
+def test_the_dns_is_asked_for_nothing(server, monkeypatch):
+    monkeypatch.setattr(socket, "getfqdn", lambda *_: pytest.fail("asked for a name"))
+    smtp = server()
+
+    submit(MAIL, "notice@portal.example.org", ["anna@example.org"], smtp.route)
+
+    assert smtp.commands[0] == "EHLO [127.0.0.1]"
+
+
 def test_smtp_takes_a_mail_without_a_sender(server):
     smtp = server()
 
