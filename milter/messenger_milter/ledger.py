@@ -127,10 +127,10 @@ class Ledger:
             raise self._unwritable(error) from error
 
     def check(self) -> None:
-        """Raise LedgerError unless entries can be made."""
-        trial = self.root / f".trial-{os.getpid()}"
+        """Raise LedgerError unless entries can be made. Makes no folder: root may be asking, for another user."""
+        folder = self.root if self.root.exists() else self.root.parent
+        trial = folder / f".trial-{os.getpid()}"
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             trial.touch()
             trial.unlink()
         except OSError as error:
