@@ -119,9 +119,8 @@ def _close(parent: Node, position: int) -> None:
     waiting = parent.parts[-1:]
     while waiting:
         node = waiting.pop()
-        if not node.end:
-            node.end = max(position, node.start)
-            waiting.extend(node.parts[-1:])
+        node.end = node.end or max(position, node.start)
+        waiting.extend(node.parts[-1:])  # also of one that was never closed itself
 
 
 def _delimiter(stack: list[tuple[bytes, Node]]) -> re.Pattern[bytes]:
