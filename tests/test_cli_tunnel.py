@@ -60,6 +60,15 @@ def test_a_wrapped_mail_opens_again(tunnel, mail, tmp_path):
     assert len(found["digest"]) == 64
 
 
+def test_wrap_writes_the_field_names_of_the_settings(tunnel, site, mail):
+    settings = site / "messenger.toml"
+    settings.write_text(settings.read_text().replace('["X-Webmail-Recipient"]', '["X-Our-Recipient"]'))
+
+    wrapped = tunnel("wrap", mail, "--to", "anna@example.net")
+
+    assert tunnel("open", "-", given=wrapped.out.encode()).status == 0
+
+
 @pytest.mark.parametrize("words", [(), ("--modern",)])
 def test_wrap_and_open_work_in_a_pipe(tunnel, words):
     wrapped = tunnel("wrap", "-", "--to", "anna@example.net", *words, given=MAIL)

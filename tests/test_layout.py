@@ -3,6 +3,9 @@
 import configparser
 import importlib
 import re
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -94,11 +97,36 @@ def test_the_wizard_finds_its_template_in_the_package():
     assert template.resolve() == ROOT / "config" / "messenger.toml.example"
 
 
-def test_a_wheel_holds_the_template_as_a_file(tmp_path):
-    wheels = sorted((ROOT / "dist").glob("*.whl"))
-    if not wheels:
-        pytest.skip("`make wheel` has not been run here")
-    with zipfile.ZipFile(wheels[-1]) as wheel:
-        text = wheel.read("messenger/templates/messenger.toml").decode()
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> zipfile.Path:
+    """What `make wheel` makes, from the files that git knows: nothing of an earlier build gets in."""
+    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
+    known = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, known.decode().split("\0")):
+        if (ROOT / name).exists():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tree / name, follow_symlinks=False)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", out, tree]
+    subprocess.run(pip, check=True, capture_output=True)
+    (built,) = out.glob("*.whl")
+    return zipfile.Path(built)
+
+
+def test_a_wheel_holds_the_template_as_a_file(wheel):
+    text = (wheel / "messenger" / "templates" / "messenger.toml").read_text()
 
     assert text.startswith("# Settings of Webmail Messenger.")
+
+
+def test_a_wheel_holds_every_file_of_every_package(wheel):
+    missing = [
+        f"{name}/{path.relative_to(folder)}"
+        for name, folder in folders().items()
+        if "." not in name
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.suffix not in (".pyc", ".mo")
+        and not (wheel / name / path.relative_to(folder)).exists()
+    ]
+
+    assert not missing

@@ -38,11 +38,17 @@ RECIPIENTS = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=" ".join)
-@pytest.mark.parametrize(("kind", "arguments"), SIGNATURES, ids=str)
+# openssl 3.0 cannot stream RSA-PSS ("illegal zero content").
+SIGNED = [
+    (kind, arguments, form)
+    for kind, arguments in SIGNATURES
+    for form in FORMS
+    if not ("-stream" in form and PSS[1] in arguments)
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "form"), SIGNED, ids=str)
 def test_signatures_by_openssl_verify(tmp_path, kind, arguments, form):
-    if "-stream" in form and PSS[1] in arguments:
-        pytest.skip("openssl 3.0 cannot stream RSA-PSS: illegal zero content")
     plain = make.openssl_signed(tmp_path, make.entity(), gateway(kind), *arguments, *form)
     mail = make.openssl_mail(tmp_path, plain, messenger())
 

@@ -1,4 +1,4 @@
-"""endesive and GnuPG's gpgsm on the other side, where they are at hand."""
+"""endesive and GnuPG's gpgsm on the other side."""
 
 import base64
 import os
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
+from endesive import signer
 
 from messenger import tunnel
 from messenger.tunnel.certificates import make_pair
@@ -25,7 +26,6 @@ PASSWORD = b"only for this test"
 @pytest.mark.parametrize("pss", [False, True])
 @pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
 def test_a_signature_by_endesive_verifies(digest, pss):
-    signer = pytest.importorskip("endesive.signer")
     content = make.entity()
 
     signature = signer.sign(content, gateway().key, gateway().certificate, [], digest, attrs=True, pss=pss)
@@ -35,7 +35,6 @@ def test_a_signature_by_endesive_verifies(digest, pss):
 
 
 def test_a_signature_by_endesive_without_attributes_is_refused():
-    signer = pytest.importorskip("endesive.signer")
     content = make.entity()
 
     signature = signer.sign(content, gateway().key, gateway().certificate, [], "sha256", attrs=False)
@@ -83,7 +82,7 @@ class Gpgsm:
 @pytest.fixture
 def gpgsm() -> Iterator[Gpgsm]:
     if not shutil.which("gpgsm"):
-        pytest.skip("gpgsm is not installed")
+        pytest.fail("gpgsm is not installed: sudo apt-get install gpgsm")
     home = Path(tempfile.mkdtemp(prefix="gpgsm"))  # short: sockets of the agent lie in it
     home.chmod(0o700)
     found = Gpgsm(home)

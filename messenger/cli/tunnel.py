@@ -117,6 +117,7 @@ def wrap(
         date=datetime.now(UTC),
         message_id=f"<{secrets.token_hex(16)}@{domain_of(config.tunnel.webmail_sender)}>",
         modern=modern,
+        fields=config.tunnel.fields,
     )
     if out is None:
         sys.stdout.buffer.write(mail)
