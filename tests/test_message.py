@@ -307,7 +307,8 @@ def test_what_only_says_it_is_a_picture_is_listed_as_a_file():
 
 
 def test_an_inner_multipart_that_is_never_closed_ends_with_its_outer_part():
-    inner = b"Content-Type: multipart/alternative; boundary=i\n\n--i\n\nplain\n--i\nContent-Type: text/html\n\n<p>rich\n"
+    html = b"--i\nContent-Type: text/html\n\n<p>rich\n"
+    inner = b"Content-Type: multipart/alternative; boundary=i\n\n--i\n\nplain\n" + html
     whole = b"Content-Type: multipart/mixed; boundary=o\n\n--o\n" + inner + b"--o\n\nfooter\n--o--\n"
 
     mail = message.read(whole)

@@ -142,7 +142,7 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     server = Site()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -152,7 +152,7 @@ def site() -> Iterator[Site]:
     server.server_close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser(site: Site) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
@@ -173,6 +173,9 @@ def browser(site: Site) -> Iterator[Browser]:
 
 def watch(browser: Browser, site: Site, layer: str) -> tuple[Page, Seen]:
     """Open all vectors with one layer on; wait until nothing more happens."""
+    for context in browser.contexts:
+        context.close()  # nothing of an earlier page is asked for any more
+    site.seen = Seen()
     page = browser.new_page()
 
     def note(message: object) -> None:
