@@ -258,14 +258,15 @@ def stop_at(monkeypatch, step: int, error: BaseException) -> list[int]:
 @pytest.mark.parametrize("step", range(1, 8))
 def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_finishes(messenger, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch:
-        stop_at(patch, step, OSError(errno.ENOSPC, "No space left on device", "x"))
+        stop_at(patch, step, OSError(errno.ENOSPC, "No space left on device"))
         failed = messenger(*setup_words(tmp_path))
 
     after = contents(tmp_path)
     done = messenger(*setup_words(tmp_path))
 
     assert failed.status == 73
-    assert "No space left" in failed.err
+    assert failed.err.startswith(f"messenger: {tmp_path}/")
+    assert "No space left on device; make room there" in failed.err
     assert all(data is None or data for data in after.values()), "an empty file was left"
     assert done.status == 0, done.err
     assert_complete(tmp_path)

@@ -30,6 +30,9 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, group: int = -1, *, 
             path.hardlink_to(draft)  # unlike a rename, never over another file
     except FileExistsError as error:
         raise Failed(f"{path}: is there already; name another file, or move it away", CANT_CREATE) from error
+    except OSError as error:
+        # A full disk is noticed by calls that know no name.
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
