@@ -20,7 +20,7 @@ from .errors import MessengerError
 
 TIMEOUT_SECONDS = 60
 #: How long a connection may lie idle: less than any server waits, even one under stress (Postfix: 10 s).
-IDLE_SECONDS = 8
+IDLE_SECONDS = 3
 #: How much of what a program complains of goes to the log.
 COMPLAINT_CHARACTERS = 400
 
@@ -52,7 +52,8 @@ def submit(message: bytes, mail_from: str, rcpt_tos: Sequence[str], route: Route
 class Relay:
     """Submits mail after mail: where *route* says SMTP, over connections that stay open in between.
 
-    To set one up and end it costs both sides more than the mail. Several threads may submit at once.
+    To set one up and end it costs both sides more than the mail. Several threads may submit at once. Whoever holds one
+    calls ``tidy`` now and then.
     """
 
     def __init__(self, route: Route) -> None:
@@ -84,17 +85,30 @@ class Relay:
         with self._lock:
             self._idle.append((time.monotonic(), smtp))
 
-    def _kept(self) -> smtplib.SMTP | None:
-        """A connection that is still good, the one used last; those that nobody needed for long are closed."""
+    def tidy(self) -> None:
+        """Close what nobody has needed for a while: each connection keeps a process of the server waiting."""
         with self._lock:
-            while self._idle and time.monotonic() - self._idle[0][0] > IDLE_SECONDS:
-                self._idle.pop(0)[1].close()
+            old = [smtp for since, smtp in self._idle if time.monotonic() - since > IDLE_SECONDS]
+            self._idle = [(since, smtp) for since, smtp in self._idle if smtp not in old]
+        for smtp in old:
+            _part(smtp)
+
+    def _kept(self) -> smtplib.SMTP | None:
+        """A connection that is still good, the one used last."""
+        with self._lock:
             while self._idle:
-                _, smtp = self._idle.pop()
-                if not _speaks(smtp):
+                since, smtp = self._idle.pop()
+                if time.monotonic() - since <= IDLE_SECONDS and not _speaks(smtp):
                     return smtp
-                smtp.close()
+                _part(smtp)
         return None
+
+
+def _part(smtp: smtplib.SMTP) -> None:
+    """Say goodbye and don't wait for the answer."""
+    with contextlib.suppress(smtplib.SMTPException, OSError):
+        smtp.putcmd("QUIT")
+    smtp.close()
 
 
 def _speaks(smtp: smtplib.SMTP) -> bool:

@@ -22,7 +22,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Session)
-        self.connections = 0
+        self.connections = self.open = 0
         self.mails: list[bytes] = []
         #: Say goodbye after so many mails on a connection.
         self.patience = 1000
@@ -36,6 +36,11 @@ class Server(socketserver.ThreadingTCPServer):
 class Session(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.server.connections += 1
+        self.server.open += 1
+        self.converse()
+        self.server.open -= 1
+
+    def converse(self) -> None:
         self.wfile.write(b"220 sink\r\n")
         done = 0
         while done < self.server.patience and (line := self.rfile.readline()):
@@ -48,6 +53,8 @@ class Session(socketserver.StreamRequestHandler):
                     self.wfile.write(b"250 kept\r\n")
                 case b"RCPT":
                     self.wfile.write(self.server.rcpt_reply)
+                case b"QUIT":
+                    return
                 case _:
                     self.wfile.write(b"250 ok\r\n")
 
@@ -102,6 +109,22 @@ def test_a_connection_that_lay_idle_for_long_is_not_used_again(server, monkeypat
     send(Relay(server.route), 2)
 
     assert server.connections == 2
+
+
+def test_tidying_lets_go_of_connections_that_nobody_needs(server, monkeypatch):
+    relay = Relay(server.route)
+    send(relay)
+    relay.tidy()
+    send(relay)
+    assert server.connections == 1
+
+    monkeypatch.setattr(submission, "IDLE_SECONDS", -1)
+    relay.tidy()
+    deadline = time.monotonic() + 5
+    while server.open and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert server.open == 0
 
 
 def test_a_refusal_is_an_error_and_the_next_mail_gets_through(server):

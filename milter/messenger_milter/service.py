@@ -42,7 +42,7 @@ SETTLE_SECONDS = 75.0
 #: A mail that comes again later than this counts as a new one. A year and a month.
 LEDGER_DAYS = 396
 DAY_SECONDS = 86_400.0
-SYNC_SECONDS = 1.0
+HOUSE_SECONDS = 1.0
 
 
 @click.command()
@@ -58,16 +58,17 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
         problems = checks.problems(config, name)
         if only_check:
             sys.exit(_report(problems))
-        desk = desk_of(config)
+        relay = Relay(Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp))
+        desk = desk_of(config, relay)
     except MessengerError as error:
         click.echo(str(error), err=True)
         sys.exit(EX_CONFIG)
     for problem in problems:
         log.warning("%s", problem)  # mail waits in its sender's queue until it is mended
-    sys.exit(serve(config, name, desk))
+    sys.exit(serve(config, name, desk, relay))
 
 
-def desk_of(config: settings.Config) -> Desk:
+def desk_of(config: settings.Config, relay: Relay) -> Desk:
     """Lay out what the intake works with; raises where a key can't be read."""
     tunnel = config.tunnel
     keys = TunnelKeys(
@@ -86,7 +87,7 @@ def desk_of(config: settings.Config) -> Desk:
     )
     announcer = Announcer(
         site=checks.site_of(config),
-        relay=Relay(Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp)),
+        relay=relay,
         link_key=link.load_key(config.notice.link_key),
         now=lambda: datetime.now(UTC),
     )
@@ -98,7 +99,7 @@ def desk_of(config: settings.Config) -> Desk:
     )
 
 
-def serve(config: settings.Config, name: str, desk: Desk) -> int:
+def serve(config: settings.Config, name: str, desk: Desk, relay: Relay) -> int:
     """Answer Postfix until SIGTERM or SIGINT, then finish what is in hand; return the exit status."""
     intake = Intake(
         addresses=TunnelAddresses((config.tunnel.webmail_recipient, *config.intake.aliases)),
@@ -109,11 +110,11 @@ def serve(config: settings.Config, name: str, desk: Desk) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     try:
         with socket_file.claimed(name) as milter_name:
-            threading.Thread(target=_keep_ledger, args=(desk.ledger,), daemon=True).start()
+            threading.Thread(target=_keep_house, args=(desk.ledger, relay), daemon=True).start()
             run(intake, milter_name, ready=lambda: _ready(name))
             _notify("STOPPING=1")
             settled = intake.load.settle(SETTLE_SECONDS)
-            desk.ledger.sync()
+            _sync(desk.ledger)
     except socket_file.SocketError as error:
         click.echo(str(error), err=True)
         return EX_CONFIG
@@ -139,20 +140,32 @@ def _report(problems: list[str]) -> int:
     return EX_CONFIG if problems else 0
 
 
-def _keep_ledger(ledger: Ledger) -> None:
-    """Make the ledger ready, put it on disk every second, and once a day forget what is too old."""
+def _keep_house(ledger: Ledger, relay: Relay) -> None:
+    """Each second put the ledger on disk and let go of idle connections; once a day forget old entries."""
     pruned = -DAY_SECONDS
     while True:
-        try:
-            if time.monotonic() - pruned >= DAY_SECONDS:
-                pruned = time.monotonic()
-                ledger.prepare()
-                forgotten = ledger.prune(time.time() - LEDGER_DAYS * DAY_SECONDS)
-                log.info("ledger: %d entries older than %d days removed", forgotten, LEDGER_DAYS)
-            ledger.sync()
-        except (LedgerError, OSError) as error:
-            log.warning("ledger: %s", one_line(error))
-        time.sleep(SYNC_SECONDS)
+        if time.monotonic() - pruned >= DAY_SECONDS:
+            pruned = time.monotonic()
+            _prune(ledger)
+        _sync(ledger)
+        relay.tidy()
+        time.sleep(HOUSE_SECONDS)
+
+
+def _prune(ledger: Ledger) -> None:
+    try:
+        ledger.prepare()
+        forgotten = ledger.prune(time.time() - LEDGER_DAYS * DAY_SECONDS)
+        log.info("ledger: %d entries older than %d days removed", forgotten, LEDGER_DAYS)
+    except (LedgerError, OSError) as error:
+        log.warning("ledger: %s", one_line(error))
+
+
+def _sync(ledger: Ledger) -> None:
+    try:
+        ledger.sync()
+    except LedgerError as error:
+        log.warning("ledger: %s", one_line(error))
 
 
 def _notify(state: str) -> None:
