@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from messenger.envelope import normal
@@ -143,9 +144,7 @@ class Ledger:
         )
 
     def _entry(self, digest: str, address: str) -> Path:
-        # Addresses are longer than file names may be, and nobody should learn them from a listing.
-        who = hashlib.sha256(normal(address).encode()).hexdigest()[:32]
-        return self.root / digest[:SHARD_DIGITS] / f"{digest}-{who}"
+        return self.root / digest[:SHARD_DIGITS] / f"{digest}-{_who(address)}"
 
     def _shards(self) -> list[Path]:
         try:
@@ -156,6 +155,12 @@ class Ledger:
     def _make_shard(self, shard: Path) -> None:
         shard.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sync_folder(self.root)
+
+
+@lru_cache(maxsize=1024)
+def _who(address: str) -> str:
+    # Addresses are longer than file names may be, and nobody should learn them from a listing.
+    return hashlib.sha256(normal(address).encode()).hexdigest()[:32]
 
 
 def _create(entry: Path) -> int:
