@@ -1,6 +1,7 @@
 """Reading a mail: bytes to plain values. The mails are files named after their oddity."""
 
 import dataclasses
+import time
 from pathlib import Path
 
 import pytest
@@ -252,6 +253,24 @@ def test_a_mail_of_fifty_megabytes_is_read():
 
     assert mail.text == "hello"
     assert mail.attachments[0].size == 640_000 * 57
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        (b"Content-Type: text/html\r\n\r\n" + b"<p>x</p>" * 1_500 + b"\r\n", "text-cut"),
+        (b"Content-Type: text/html\r\n\r\n" + b"<p>" * 5_000 + b"\r\n", "text-cut"),
+        (b"X: y\r\n" * 1_990 + b"\r\nx\r\n", "too-many-parts"),
+    ],
+)
+def test_a_thousand_dear_parts_cost_no_more_than_one(part, problem):
+    many = b"From: a@b.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + (b"--b\r\n" + part) * 900
+
+    begun = time.process_time()
+    mail = message.read(many)
+
+    assert problem in mail.problems
+    assert time.process_time() - begun < 3
 
 
 def test_a_very_long_text_is_cut_and_says_so():

@@ -114,7 +114,8 @@ def test_the_words_of(html, text):
 
 @pytest.mark.parametrize(
     "piece",
-    ["<", "<a ", "<!--", "<!", "</", '<a "', "<a b='", '="', "<b>", "<title>", "&#", "<a =\"", "<pre>\n", "<ul><li>x"],
+    ["<", "<a ", "<!--", "<!", "</", '<a "', "<a b='", '="', "<b>", "<title>", "&#", "<a =\"", "<pre>\n", "<ul><li>x",
+     "<img alt=a>", "<a href=http://a>&#32;</a>"],
 )  # fmt: skip
 def test_a_megabyte_of_any_html_is_words_soon(piece):
     html = piece * (1_000_000 // len(piece))

@@ -11,7 +11,7 @@ from . import clean, pictures, transfer
 from .parse import Node
 from .values import Part
 
-#: Of a longer body the rest is left to the .eml: encoded bytes read, and characters of plain text shown.
+#: Of longer bodies the rest is left to the .eml: encoded bytes read of all texts, and characters of plain text shown.
 BODY = 4_000_000
 TEXT = 1_000_000
 

@@ -20,6 +20,8 @@ _MARKUP = re.compile(r"<[a-zA-Z!?/]")
 _ATTRIBUTE = re.compile(r"""([^\s/=>"']++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
 #: An honest mail has a few thousand; each costs some microseconds.
 TOKENS = 100_000
+#: Characters; a longer line is broken.
+LINE = 4000
 #: Their content is no markup.
 OPAQUE = frozenset(["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"])
 #: Their content is no text for people.
@@ -43,13 +45,13 @@ _UNPRINTED = {0xAD: None, 0x200B: None, 0x34F: None, 0xA0: " "}
 _NOTHING = re.compile(r"(?!)")
 
 
-def tokens(html: str) -> Iterator[tuple[str, str, int]]:
+def tokens(html: str, most: int = TOKENS) -> Iterator[tuple[str, str, int]]:
     """Yield (name, attributes, where they begin) for a start tag, ("/name", ...) for an end tag, ("", text, ...).
 
-    Stops after TOKENS.
+    Stops after *most*.
     """
     at, count = 0, 0
-    while count < TOKENS and (found := _TOKEN.match(html, at)):
+    while count < most and (found := _TOKEN.match(html, at)):
         count += 1
         at = found.end()
         if not found[1]:
@@ -96,16 +98,20 @@ def depth(html: str, limit: int) -> int:
     return most
 
 
-def words(html: str, limit: int = 1_000_000) -> str:
-    """The text a reader would see, in lines and paragraphs; links are followed by where they lead."""
-    return _Text(limit, _HIDDEN).of(html) or _Text(limit, _NOTHING).of(html)
+def words(html: str, limit: int = 1_000_000, most: int = TOKENS) -> str:
+    """The text a reader would see, in lines and paragraphs; links are followed by where they lead.
+
+    *limit* is in characters of text, *most* in tokens that are read.
+    """
+    return _Text(limit, most, _HIDDEN).of(html) or _Text(limit, most, _NOTHING).of(html)
 
 
 class _Text:
     """One run over one mail."""
 
-    def __init__(self, limit: int, hidden: re.Pattern[str]) -> None:
+    def __init__(self, limit: int, most: int, hidden: re.Pattern[str]) -> None:
         self.limit = limit
+        self.most = most
         self.hidden = hidden
         self.out: list[str] = []
         self.length = 0
@@ -119,7 +125,7 @@ class _Text:
 
     def of(self, html: str) -> str:
         skip, level, pre = "", 0, 0
-        for name, rest, _ in tokens(html):
+        for name, rest, _ in tokens(html, self.most):
             if skip:
                 # A hidden or unreadable element: count its own kind until it is closed.
                 level += (name == skip) - (name == "/" + skip)
@@ -131,6 +137,8 @@ class _Text:
             else:
                 pre = max(pre + (name == "pre") - (name == "/pre"), 0)
                 self.tag(name, rest)
+            if len(self.line) > LINE:  # it is copied each time that something is added
+                self.flush()
             if self.length > self.limit:
                 break
         self.flush()
@@ -148,8 +156,6 @@ class _Text:
             if not self.line or self.line[-1] in " \t":
                 given = given.lstrip(" ")
         self.line += given
-        if len(self.line) > 4000:
-            self.flush()
 
     def tag(self, name: str, rest: str) -> None:
         match name:

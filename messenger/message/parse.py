@@ -17,6 +17,7 @@ from .headers import Fields
 #: Far more than mail in the wild has; beyond it the rest is one opaque part.
 PARTS = 1000
 DEPTH = 30
+HEADS = 1_000_000  # bytes of the fields of all parts together
 BOUNDARY = 200  # RFC 2046 allows 70
 
 
@@ -51,7 +52,7 @@ def tree(raw: bytes) -> tuple[Node, list[str]]:
     root.root = True
     stack: list[tuple[bytes, Node]] = []
     _enter(root, stack, problems)
-    count, at = 1, root.start
+    count, at, heads = 1, root.start, 0
     while stack:
         found = _delimiter(stack).search(raw, max(at - 1, 0))
         if found is None:
@@ -67,7 +68,7 @@ def tree(raw: bytes) -> tuple[Node, list[str]]:
         if last:
             parent.end = before
             stack.pop()
-        elif count >= PARTS:
+        elif count >= PARTS or heads > HEADS:
             _note(problems, "too-many-parts")
             break
         else:
@@ -76,6 +77,7 @@ def tree(raw: bytes) -> tuple[Node, list[str]]:
             default = "message/rfc822" if parent.kind == "multipart/digest" else "text/plain"
             child = _node(raw, at, len(raw), number, default, problems)
             parent.parts.append(child)
+            heads += child.start - at
             at = child.start
             _enter(child, stack, problems)
     for node in root.walk():

@@ -18,10 +18,10 @@ def read(raw: bytes) -> Message:
     root, problems = tree(raw)
     found = body.layout(root)
     fields = root.fields
-    plain = [_decoded(raw, node, problems) for node in found.plain]
-    rich = [_decoded(raw, node, problems) for node in found.rich]
+    plain = _all_decoded(raw, found.plain, problems)
+    rich = _all_decoded(raw, found.rich, problems)
     senders = _persons(fields, b"from")
-    words = _text(found.plain, plain)
+    words = _text(found.plain, plain, problems)
     html = _html(found.rich, rich) if rich else None
     shown = set(body.shown(raw, found.pictures, html or "").values())
     if len(words) > body.TEXT:
@@ -55,7 +55,7 @@ def part(raw: bytes, number: str) -> tuple[Part, bytes]:
 
 def _shown(raw: bytes, root: Node) -> set[Node]:
     found = body.layout(root)
-    html = _html(found.rich, [_decoded(raw, node, []) for node in found.rich])
+    html = _html(found.rich, _all_decoded(raw, found.rich, []))
     return set(body.shown(raw, found.pictures, html).values())
 
 
@@ -75,10 +75,18 @@ def _oddities(fields: Fields, senders: tuple[Person, ...]) -> list[str]:
     return [name for name, true in odd.items() if true]
 
 
-def _decoded(raw: bytes, node: Node, problems: list[str]) -> str:
-    if node.end - node.start > body.BODY:
+def _all_decoded(raw: bytes, nodes: list[Node], problems: list[str]) -> list[str]:
+    room, texts = body.BODY, []
+    for node in nodes:
+        texts.append(_decoded(raw, node, room, problems))
+        room = max(room - (node.end - node.start), 0)
+    return texts
+
+
+def _decoded(raw: bytes, node: Node, room: int, problems: list[str]) -> str:
+    if node.end - node.start > room:
         problems.append("text-cut")
-    content = transfer.content(raw, node, body.BODY)
+    content = transfer.content(raw, node, room)
     decoded, problem = charset.decode(content, charset_of(node, content))
     if problem:
         problems.append(problem)
@@ -96,11 +104,17 @@ def charset_of(node: Node, content: bytes) -> str:
     return named
 
 
-def _text(nodes: list[Node], decoded: list[str]) -> str:
-    pieces = (
-        clean.block(html_text.words(one)) if node.kind == "text/html" else one
-        for node, one in zip(nodes, decoded, strict=True)
-    )
+def _text(nodes: list[Node], decoded: list[str], problems: list[str]) -> str:
+    pieces, most = [], html_text.TOKENS
+    for node, one in zip(nodes, decoded, strict=True):
+        if node.kind != "text/html":
+            pieces.append(one)
+            continue
+        if not most:
+            problems.append("text-cut")
+        pieces.append(clean.block(html_text.words(one, most=most)))
+        # A tag and the text behind it are two.
+        most = max(most - 2 * one.count("<"), 0)
     return "\n\n".join(piece.rstrip() for piece in pieces if piece.strip())
 
 
