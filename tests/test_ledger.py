@@ -126,6 +126,34 @@ def test_preparing_makes_all_folders_that_entries_can_lie_in(ledger):
     assert set(ledger.root.iterdir()) == before
 
 
+def test_each_folder_can_be_entered_whatever_the_umask_is(ledger):
+    before = os.umask(0o177)
+    try:
+        ledger.enter(DIGEST, "ann@example.org")
+        ledger.prepare()
+    finally:
+        os.umask(before)
+
+    assert {shard.stat().st_mode & 0o777 for shard in ledger.root.iterdir()} == {0o700}
+
+
+def test_a_folder_that_an_earlier_umask_closed_is_opened_again(ledger):
+    ledger.enter(DIGEST, "ann@example.org")
+    (ledger.root / DIGEST[:2]).chmod(0o600)
+
+    ledger.prepare()
+
+    assert (ledger.root / DIGEST[:2]).stat().st_mode & 0o777 == 0o700
+
+
+def test_the_check_names_a_folder_of_another_user(ledger, monkeypatch):
+    ledger.prepare()
+    monkeypatch.setattr(ledger_module.os, "access", lambda path, mode: path.name != "ab")  # as root all is open
+
+    with pytest.raises(LedgerError, match="ledger/ab in the ledger: give it to messenger-milter, mode 700"):
+        ledger.check()
+
+
 def test_two_with_the_same_mail_take_turns(ledger):
     order = []
 

@@ -248,6 +248,24 @@ def test_the_socket_is_open_to_postfix_and_to_nobody_else(site):
             assert grp.getgrgid(found.st_gid).gr_name == "postfix"
 
 
+TELL_THREADS = """
+import os, sys, threading
+umask = os.umask
+def told(mask):
+    print("threads under a changed umask:", threading.active_count(), file=sys.stderr, flush=True)
+    return umask(mask)
+os.umask = told
+"""
+
+
+def test_nothing_else_makes_files_while_the_umask_is_narrow(site):
+    with running(site, code=TELL_THREADS) as milter:
+        pass
+
+    assert "threads under a changed umask: 1\n" in milter.text()
+    assert "umask: 2" not in milter.text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_ends_well_and_takes_the_socket_along(site, number):
     with running(site) as milter:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from messenger.errors import MessengerError
 TURN_SECONDS = 60.0
 #: 256 folders, so that none of them grows too large to search.
 SHARD_DIGITS = 2
+FOLDER_MODE = 0o700
 
 
 class LedgerError(MessengerError):
@@ -121,8 +123,7 @@ class Ledger:
         """Make all folders that entries will lie in, so that no mail has to wait for that."""
         try:
             for number in range(16**SHARD_DIGITS):
-                shard = self.root / f"{number:0{SHARD_DIGITS}x}"
-                shard.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_folder(self.root / f"{number:0{SHARD_DIGITS}x}")
             _sync_folder(self.root)
         except OSError as error:
             raise self._unwritable(error) from error
@@ -136,6 +137,9 @@ class Ledger:
             trial.unlink()
         except OSError as error:
             raise self._unwritable(error) from error
+        for shard in self._shards():
+            if not os.access(shard, os.R_OK | os.W_OK | os.X_OK):
+                raise LedgerError(f"cannot write to {shard} in the ledger: give it to messenger-milter, mode 700")
 
     def _unwritable(self, error: OSError) -> LedgerError:
         return LedgerError(
@@ -153,7 +157,7 @@ class Ledger:
             return []
 
     def _make_shard(self, shard: Path) -> None:
-        shard.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(shard)
         _sync_folder(self.root)
 
 
@@ -161,6 +165,13 @@ class Ledger:
 def _who(address: str) -> str:
     # Addresses are longer than file names may be, and nobody should learn them from a listing.
     return hashlib.sha256(normal(address).encode()).hexdigest()[:32]
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    # Whatever the umask is, here or in another thread: in a folder that can't be entered no mail would ever count.
+    if stat.S_IMODE(folder.stat().st_mode) != FOLDER_MODE:
+        folder.chmod(FOLDER_MODE)
 
 
 def _create(entry: Path) -> int:

@@ -110,8 +110,8 @@ def serve(config: settings.Config, name: str, desk: Desk, relay: Relay) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     try:
         with socket_file.claimed(name) as milter_name:
-            threading.Thread(target=_keep_house, args=(desk.ledger, relay), daemon=True).start()
-            run(intake, milter_name, ready=lambda: _ready(name))
+            house = threading.Thread(target=_keep_house, args=(desk.ledger, relay), daemon=True)
+            run(intake, milter_name, ready=lambda: _ready(name, house))
             _notify("STOPPING=1")
             settled = intake.load.settle(SETTLE_SECONDS)
             _sync(desk.ledger)
@@ -127,7 +127,8 @@ def serve(config: settings.Config, name: str, desk: Desk, relay: Relay) -> int:
     return 0
 
 
-def _ready(name: str) -> None:
+def _ready(name: str, house: threading.Thread) -> None:
+    house.start()  # not sooner: while the socket is made, the umask of the whole process is a narrow one
     log.info("listening on %s", name)
     _notify("READY=1")
 
