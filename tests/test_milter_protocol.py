@@ -322,6 +322,21 @@ def test_an_unforeseen_error_before_the_end_answers_451(tmp_path):
         assert mta._disposition() == LATER
 
 
+@pytest.mark.parametrize("protocol", [NEW_MTA, OLD_MTA], ids=["new", "old"])
+def test_an_unforeseen_error_where_no_answer_is_expected_is_answered_at_the_next_step(tmp_path, protocol):
+    site = Site(tmp_path / "portal")
+    code = (
+        "import messenger_milter.milter as m\n"
+        "def explode(self, piece): raise MemoryError\n"
+        "m.Connection._collect = explode"
+    )
+    with running(site, code=code), Mta(site.socket, protocol) as mta:
+        assert mta.send(site.tunnel_mail()) == LATER
+
+        mta.envelope("someone@example.org")
+        assert mta.data() == "accept"
+
+
 def test_mail_that_can_not_be_stored_now_is_asked_for_again_and_then_kept(tmp_path):
     site = Site(tmp_path / "portal")
     with running(site), Mta(site.socket) as mta:

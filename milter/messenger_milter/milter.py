@@ -41,11 +41,10 @@ _ANSWERS: dict[Action, int] = {
     Action.REJECT: Milter.REJECT,
 }
 # Every step saved is a round trip that all the mail of the machine is spared.
-_NO_REPLY: int = Milter.P_NR_MAIL | Milter.P_NR_RCPT | Milter.P_NR_HDR
-_PROTOCOL: int = (
-    _NO_REPLY | Milter.P_NOCONNECT | Milter.P_NOHELO | Milter.P_NOUNKNOWN | Milter.P_NOEOH | Milter.P_HDR_LEADSPC
-)
-Callback = TypeVar("Callback", bound=Callable[..., int])
+_STEPS: dict[str, int] = {"envfrom": Milter.P_NR_MAIL, "envrcpt": Milter.P_NR_RCPT, "header": Milter.P_NR_HDR}
+_NEVER: int = Milter.P_NOCONNECT | Milter.P_NOHELO | Milter.P_NOUNKNOWN | Milter.P_NOEOH
+_PROTOCOL: int = sum(_STEPS.values()) | _NEVER | Milter.P_HDR_LEADSPC
+Callback = TypeVar("Callback", bound=Callable[..., int | None])
 
 
 class TunnelAddresses:
@@ -137,10 +136,26 @@ def guarded(callback: Callback) -> Callback:
     @functools.wraps(callback)
     def wrapper(self: Connection, *args: Any) -> int:
         try:
-            return callback(self, *args)
+            return cast(int, callback(self, *args))
         except Exception:
             log.exception("%s: unforeseen in %s", self.queue_id, callback.__name__)
             return self._answer(LATER)
+
+    return cast(Callback, wrapper)
+
+
+def guarded_without_reply(callback: Callback) -> Callback:
+    """The same for a step Postfix expects no answer to: the next that has one gives the 451."""
+
+    @functools.wraps(callback)
+    def wrapper(self: Connection, *args: Any) -> int:
+        step = _STEPS[callback.__name__]
+        try:
+            callback(self, *args)
+        except Exception:
+            log.exception("%s: unforeseen in %s", self.queue_id, callback.__name__)
+            self._refusal = LATER
+        return NOREPLY if self._protocol & step else CONTINUE
 
     return cast(Callback, wrapper)
 
@@ -176,32 +191,34 @@ class Connection:
         options[2] = options[3] = 0
         return CONTINUE
 
-    def envfrom(self, mail_from: bytes, *_parameters: bytes) -> int:
+    @guarded_without_reply
+    def envfrom(self, mail_from: bytes, *_parameters: bytes) -> None:
         """MAIL FROM: a new mail begins."""
         self._forget()
         self._mail_from = mail_from
-        return self._go_on(Milter.P_NR_MAIL)
 
-    def envrcpt(self, rcpt_to: bytes, *_parameters: bytes) -> int:
+    @guarded_without_reply
+    def envrcpt(self, rcpt_to: bytes, *_parameters: bytes) -> None:
         """RCPT TO: ours or not, others may follow; so nothing is decided yet."""
         self._rcpt_tos.append(rcpt_to)
-        return self._go_on(Milter.P_NR_RCPT)
 
     @guarded
     def data(self) -> int:
         """DATA: all recipients are known, and without ours among them the rest is none of our business."""
+        if self._refusal is not None:
+            return self._answer(self._refusal)
         self._tunnel_rcpts = [rcpt for rcpt in self._rcpt_tos if rcpt in self._intake.addresses]
         if not self._tunnel_rcpts:
             return ACCEPT
         self.queue_id = self._context.getsymval("i") or "NOQUEUE"
         return CONTINUE
 
-    def header(self, name: str, value: bytes) -> int:
+    @guarded_without_reply
+    def header(self, name: str, value: bytes) -> None:
         """One header field as Postfix has it: folded by LF, its first blank included where Postfix can do that."""
         space = b"" if self._protocol & Milter.P_HDR_LEADSPC else b" "
         folded = value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         self._collect(name.encode("ascii", "surrogateescape") + b":" + space + folded + b"\r\n")
-        return self._go_on(Milter.P_NR_HDR)
 
     @guarded
     def body(self, chunk: bytes) -> int:
@@ -234,9 +251,6 @@ class Connection:
         """The connection is gone."""
         self._forget()
         return CONTINUE
-
-    def _go_on(self, step: int) -> int:
-        return NOREPLY if self._protocol & step else CONTINUE
 
     def _end_headers(self) -> None:
         if not self._in_body:

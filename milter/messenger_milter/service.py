@@ -30,7 +30,7 @@ from . import checks, socket_file
 from .announce import Announcer
 from .intake import Desk, one_line, take_in
 from .ledger import Ledger, LedgerError
-from .milter import Intake, TunnelAddresses, run
+from .milter import MEMORY_LIMIT, Intake, Load, TunnelAddresses, run
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,7 @@ def serve(config: settings.Config, name: str, desk: Desk, relay: Relay) -> int:
         addresses=TunnelAddresses((config.tunnel.webmail_recipient, *config.intake.aliases)),
         size_limit=config.intake.size_limit,
         take_in=lambda envelope, raw, progress: take_in(envelope, raw, desk, progress),
+        load=Load(max(MEMORY_LIMIT, config.intake.size_limit)),  # the largest mail allowed fits when nothing else is
     )
     # libmilter waits for these in a thread of its own; any thread that left them open would die of them instead.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
