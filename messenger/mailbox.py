@@ -6,14 +6,14 @@ Bytes in, bytes out: what is in a mail is not looked at. A mail appears whole or
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import NamedTuple
 
 from .errors import MessengerError
+from .mailbox_listing import Changes, Entry, changes, entries
 from .mailbox_paths import address_of, path_of
 from .maildir import (
     FILE_MODE,
@@ -29,7 +29,7 @@ from .maildir import (
     split,
 )
 
-__all__ = ["Entry", "Mailbox", "MailboxError", "NoSuchMessage", "address_of", "mailbox_of", "path_of"]
+__all__ = ["Changes", "Entry", "Mailbox", "MailboxError", "NoSuchMessage", "address_of", "mailbox_of", "path_of"]
 
 #: Where mail goes that its owner doesn't want to see any more. What lies there is not delivered again.
 TRASH = "Trash"
@@ -46,20 +46,6 @@ _TRIES = 8
 
 class NoSuchMessage(MessengerError):
     """There is no message of that name in that folder."""
-
-
-class Entry(NamedTuple):
-    """What a folder knows of a message without opening it."""
-
-    name: str
-    #: Standard flags in upper case; an IMAP server's keywords in lower case.
-    flags: str
-    folder: str
-    #: Unix time in seconds.
-    received: int
-    size: int
-    #: No mail client has seen it yet: it lies in new/.
-    new: bool
 
 
 def mailbox_of(mail_root: Path, address: str) -> "Mailbox":
@@ -121,20 +107,31 @@ class Mailbox:
 
     def list(self, folder: str = "", new_only: bool = False) -> list[Entry]:
         """Return the messages of *folder*, in no order: all of them, or what lies in new/. One stat for each."""
-        entries: dict[str, Entry] = {}
+        found: dict[str, Entry] = {}
         with suppress(NoSuchFolder), self._opened(folder) as place:
             # new/ first: what moves to cur/ meanwhile is seen twice rather than never, and counts once.
             for directory in (place.new,) if new_only else (place.new, place.cur):
-                for entry in _entries(place, directory, folder):
-                    entries[entry.name] = entry
-        return [*entries.values()]
+                for entry in entries(place, directory, folder):
+                    found[entry.name] = entry
+        return [*found.values()]
 
-    def read(self, name: str, folder: str = "") -> bytes:
-        """Return the bytes of the message *name*."""
+    def changes(self, known: Mapping[str, str], folder: str = "") -> Changes:
+        """Return the messages in cur/ that differ from *known* (name to flags), and the names that are gone from there.
+
+        Much cheaper than ``list`` for who knows the folder from an earlier visit.
+        """
+        try:
+            with self._opened(folder) as place:
+                return changes(place, folder, known)
+        except NoSuchFolder:
+            return Changes([], set(known))
+
+    def read(self, name: str, folder: str = "", limit: int = -1) -> bytes:
+        """Return the bytes of the message *name*, the first *limit* of them if that is given."""
         with self._found(name, folder) as place:
             for directory, file_name in _files(place, name):
                 with suppress(FileNotFoundError):
-                    return _read(file_name, directory)
+                    return _read(file_name, directory, limit)
         raise self._no_such_message(name, folder)
 
     def flag(self, name: str, add: str = "", remove: str = "", folder: str = "") -> str:
@@ -235,21 +232,6 @@ def _remove_leftovers(tmp: int, now: float) -> None:
                     os.unlink(file.name, dir_fd=tmp)
 
 
-def _entries(place: Folder, directory: int, folder: str) -> Iterator[Entry]:
-    new = directory == place.new
-    with os.scandir(directory) as files:
-        for file in files:
-            parts = split(file.name)
-            if parts is None or not file.is_file(follow_symlinks=False):
-                continue
-            name, flags = parts
-            try:
-                found = file.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # renamed or gone since; what was renamed shows up under its new name, or in the next listing
-            yield Entry(name, flags, folder, int(found.st_mtime), found.st_size, new)
-
-
 def _files(place: Folder, name: str) -> Iterator[tuple[int, str]]:
     """Yield the message's directory and file, anew each time: another program may rename it before we get to it."""
     if not is_name(name):
@@ -261,13 +243,13 @@ def _files(place: Folder, name: str) -> Iterator[tuple[int, str]]:
         yield found
 
 
-def _read(file_name: str, directory: int) -> bytes:
+def _read(file_name: str, directory: int, limit: int) -> bytes:
     # Not blocking: a pipe of that name must not hold us.
     how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(file_name, how, dir_fd=directory), "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise FileNotFoundError(file_name)
-        return file.readall()
+        return file.readall() if limit < 0 else file.read(limit)
 
 
 def _rename(file_name: str, directory: int, new_name: str, target: int) -> None:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from messenger import message
 from messenger.mailbox import Mailbox, MailboxError, mailbox_of
-from messenger_reader import cache_folder, folder_look, index, index_file
+from messenger_reader import cache_folder, index, index_file
 from messenger_reader import inbox as inbox_module
 from messenger_reader.inbox import Inbox
 from messenger_reader.index import Cursor
@@ -104,16 +105,34 @@ def test_a_second_visit_reads_no_mail(inbox, mailbox, monkeypatch):
     many(mailbox, 5)
     first = inbox.page()
     monkeypatch.setattr(Mailbox, "read", lambda *_: pytest.fail("read a mail"))
-    monkeypatch.setattr(folder_look, "differences", lambda *_: pytest.fail("listed the folder"))
+    monkeypatch.setattr(Mailbox, "changes", lambda *_: pytest.fail("listed the folder"))
 
     assert subjects(inbox.page()) == subjects(first)
+
+
+def test_of_a_large_mail_only_the_head_is_read(inbox, mailbox, monkeypatch):
+    head = b"Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n"
+    mailbox.deliver(head + b"x" * 5_000_000, "large")
+    sizes = []
+    read = Mailbox.read
+
+    def measured(*args, **more):
+        sizes.append(len(read(*args, **more)))
+        return read(*args, **more)
+
+    monkeypatch.setattr(Mailbox, "read", measured)
+
+    [row] = inbox.page().rows
+
+    assert (row.summary.subject, row.summary.has_attachments) == ("large", True)
+    assert sizes == [message.HEAD]
 
 
 def test_new_mail_shows_at_once_and_costs_no_look_at_the_rest(inbox, mailbox, monkeypatch):
     many(mailbox, 5)
     inbox.page()
     deliver(mailbox, "fresh")
-    monkeypatch.setattr(folder_look, "differences", lambda *_: pytest.fail("listed the folder"))
+    monkeypatch.setattr(Mailbox, "changes", lambda *_: pytest.fail("listed the folder"))
 
     assert subjects(inbox.page())[0] == "fresh"
 
@@ -154,7 +173,7 @@ def test_a_mail_deleted_by_another_program_goes(inbox, mailbox):
 def test_a_flag_of_our_own_costs_no_look_at_the_rest(inbox, mailbox, monkeypatch):
     names = many(mailbox, 5)
     inbox.page()
-    monkeypatch.setattr(folder_look, "differences", lambda *_: pytest.fail("listed the folder"))
+    monkeypatch.setattr(Mailbox, "changes", lambda *_: pytest.fail("listed the folder"))
 
     inbox.flag(names[0], add="S")
 
@@ -331,10 +350,10 @@ def test_a_mail_that_cannot_be_read_leaves_the_others_shown(inbox, mailbox, monk
     bad, good = deliver(mailbox, "bad", 1_700_000_000), deliver(mailbox, "good", 1_700_000_001)
     read = Mailbox.read
 
-    def refuse(self, name, folder=""):
+    def refuse(self, name, folder="", limit=-1):
         if name == bad:
             raise inbox_module.MessengerError("can't read it")
-        return read(self, name, folder)
+        return read(self, name, folder, limit)
 
     monkeypatch.setattr(Mailbox, "read", refuse)
 

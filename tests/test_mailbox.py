@@ -295,6 +295,33 @@ def test_new_mail_can_be_listed_alone(anna):
     assert names(anna.list()) == sorted([NAME, "seen"])
 
 
+def test_the_beginning_of_a_message_can_be_read_alone(anna):
+    anna.deliver(b"Subject: x\r\n\r\nbody", NAME)
+
+    assert anna.read(NAME, limit=10) == b"Subject: x"
+    assert anna.read(NAME, limit=1000) == b"Subject: x\r\n\r\nbody"
+
+
+def test_who_knows_a_folder_is_told_what_has_changed_in_it(anna):
+    for name in ("same", "flagged", "gone", "fresh"):
+        anna.deliver(RAW, name, flags="S")
+    anna.flag("flagged", add="R")
+    anna.deliver(RAW, "new")
+    (anna.root / "cur" / "gone:2,S").unlink()
+
+    found, gone = anna.changes({"same": "S", "flagged": "S", "gone": "S"})
+
+    assert {(entry.name, entry.flags, entry.size, entry.new) for entry in found} == {
+        ("flagged", "RS", len(RAW), False),
+        ("fresh", "S", len(RAW), False),
+    }
+    assert gone == {"gone"}
+
+
+def test_in_a_folder_that_is_not_there_everything_is_gone(anna):
+    assert anna.changes({"one": "", "two": "S"}) == ([], {"one", "two"})
+
+
 def test_reading_goes_on_while_another_program_renames(anna):
     anna.deliver(RAW, NAME)
     stop = threading.Event()

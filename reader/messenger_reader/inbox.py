@@ -53,7 +53,7 @@ class Inbox:
             rows = index.page(FOLDER, PAGE, older, newer)
             if (newer and not rows.has_newer) or (older and not rows.rows):
                 rows = index.page(FOLDER, PAGE)
-            found = {row.name: self._summary(row.name) for row in rows.rows if row.summary is None}
+            found = {row.name: self._summary(row) for row in rows.rows if row.summary is None}
             index.remember(FOLDER, ((name, summary) for name, summary in found.items() if summary))
             return _with(rows, found)
 
@@ -86,13 +86,13 @@ class Inbox:
             log.warning("%s", error)
             return without()
 
-    def _summary(self, name: str) -> Summary | None:
+    def _summary(self, row: Row) -> Summary | None:
         try:
-            raw = self._mailbox.read(name, FOLDER)
+            head = self._mailbox.read(row.name, FOLDER, limit=message.HEAD)
         except MessengerError as error:  # gone this moment, or a file we may not read: the others still show
-            log.warning("%s: not listed with its subject: %s", name, type(error).__name__)
+            log.warning("%s: not listed with its subject: %s", row.name, type(error).__name__)
             return None
-        return message.summary(raw, len(raw))
+        return message.summary(head, row.size)
 
     def _listed(self) -> list[Row]:
         """The whole list, newest first, from the folder itself."""
@@ -111,7 +111,7 @@ class Inbox:
         shown = tuple(rows[start : start + PAGE])
         unread = sum(not row.seen for row in rows)
         page = Rows(shown, start > 0, start + PAGE < len(rows), len(rows), unread)
-        return _with(page, {row.name: self._summary(row.name) for row in shown})
+        return _with(page, {row.name: self._summary(row) for row in shown})
 
     def _listed_place(self, name: str) -> Place:
         rows = self._listed()

@@ -16,7 +16,7 @@ from messenger.errors import MessengerError
 from messenger.mailbox import Entry, Mailbox
 from messenger.message import Person, Summary
 
-from . import folder_look, index_file
+from . import index_file
 
 #: A folder's time stamp may stand still for changes this close together.
 GRAIN_SECONDS = 2.0
@@ -126,7 +126,7 @@ class Index:
             if known and known.cur_stamp == cur_stamp and now < known.cur_again:
                 cur_again = known.cur_again
             else:
-                found, gone = folder_look.differences(mailbox, folder, self._flags(folder))
+                found, gone = mailbox.changes(self._flags(folder), folder)
                 self._put(folder, found)
                 self._forget(folder, gone)
                 cur_again = _again(cur_stamp, now)
@@ -225,7 +225,7 @@ class Index:
     def _flags(self, folder: str) -> dict[str, str]:
         return dict(self._db.execute("SELECT name, flags FROM mail WHERE folder = ?", (folder,)))
 
-    def _forget(self, folder: str, names: set[str]) -> None:
+    def _forget(self, folder: str, names: Iterable[str]) -> None:
         gone = [(folder, name) for name in names]
         self._db.executemany("DELETE FROM mail WHERE folder = ? AND name = ?", gone)
 
