@@ -19,8 +19,8 @@ from .load import KB, MB, folder, median_ratio, verdict
 
 #: At most this many times the wall time of Postfix alone.
 TARGET = 1.2
-SIZES = {"1 KB": (KB, 300), "10 KB": (10 * KB, 300), "100 KB": (100 * KB, 150), "1 MB": (MB, 40), "10 MB": (10 * MB, 6)}
-ROUNDS = 9
+SIZES = {"1 KB": (KB, 200), "10 KB": (10 * KB, 200), "100 KB": (100 * KB, 100), "1 MB": (MB, 30), "10 MB": (10 * MB, 5)}
+ROUNDS = 15
 
 
 def seconds(port: int, count: int, size: int) -> float:
@@ -45,11 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
         site = Site(home / "portal")
         with PrivatePostfix(home / "postfix", milters=f"unix:{site.socket}") as postfix, running(site):
             for name, (size, count) in list(SIZES.items())[: 3 if quick else None]:
-                count = count // 3 if quick else count
+                count = count // 2 if quick else count
                 for port in (postfix.port, postfix.plain_port):
                     seconds(port, max(count // 5, 2), size)  # daemons start at the first mail
                 with_milter, without = [], []
-                for _ in range(5 if quick else ROUNDS):
+                for _ in range(9 if quick else ROUNDS):
                     without.append(seconds(postfix.plain_port, count, size))
                     with_milter.append(seconds(postfix.port, count, size))
                 ratio = median_ratio(with_milter, without)
