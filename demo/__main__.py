@@ -21,7 +21,8 @@ from .site import DemoFailed, DemoSite
 
 EX_UNAVAILABLE = 69  # sysexits(3)
 #: Where the running demo says how it is reached, for ``send``.
-STATE = Path(__file__).parent / "run" / "state.json"
+HERE = Path(__file__).resolve().parent.parent
+STATE = HERE / "demo" / "run" / "state.json"
 ANNA = parseaddr(mails.RECIPIENT)[1]
 
 
@@ -36,8 +37,10 @@ def main(context: click.Context, checking: bool, port: int) -> None:
     """
     if context.invoked_subcommand:
         return
-    # A plain kill ends it as Ctrl-C does: everything that was started is stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A plain kill and a closed terminal end it as Ctrl-C does: everything that was started is stopped. SIGINT too:
+    # a shell starts what it puts into the background with that one ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     try:
         click.echo("Starting a private Postfix, the milter and the reader ...", err=True)
         with DemoSite(port) as running:
@@ -52,6 +55,13 @@ def main(context: click.Context, checking: bool, port: int) -> None:
         sys.exit(1 if isinstance(error, DemoFailed) else EX_UNAVAILABLE)
     except KeyboardInterrupt:
         click.echo("\nStopped.", err=True)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    # The second of two hasty Ctrl-C must not tear the stopping apart.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @main.command()
@@ -84,7 +94,7 @@ def _stay(running: DemoSite, notices: list[bytes]) -> None:
     )
     click.echo("    \n    " + (body.get_content().rstrip().replace("\n", "\n    ") if body else ""))
     click.secho(f"\nOpen this in a browser:   {running.link_in(notices[0])}", bold=True)
-    click.echo(f"Send another mail:        {sys.executable} -m demo send [FILE] [--to ADDRESS]")
+    click.echo(f"Send another mail:        cd {HERE} && {sys.executable} -m demo send [FILE] [--to ADDRESS]")
     click.echo(f"Settings, logs, mail:     {running.home}")
     click.echo("Stop everything:          Ctrl-C")
     STATE.parent.mkdir(exist_ok=True)
