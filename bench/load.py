@@ -68,9 +68,9 @@ def deliver(port: int, raw: bytes, rcpt_to: str) -> None:
         expect(b"221")
 
 
-def send_all(port: int, mails: Sequence[bytes], rcpt_to: str, concurrency: int) -> None:
-    """Send each mail once, *concurrency* at a time."""
-    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+def send_all(port: int, mails: Sequence[tuple[bytes, str]], concurrency: int) -> None:
+    """Send each mail once to its recipient, *concurrency* at a time."""
+    waiting: queue.SimpleQueue[tuple[bytes, str]] = queue.SimpleQueue()
     errors: list[Exception] = []
     for mail in mails:
         waiting.put(mail)
@@ -78,7 +78,7 @@ def send_all(port: int, mails: Sequence[bytes], rcpt_to: str, concurrency: int) 
     def client() -> None:
         try:
             while True:
-                deliver(port, waiting.get_nowait(), rcpt_to)
+                deliver(port, *waiting.get_nowait())
         except queue.Empty:
             return
         except Exception as error:
