@@ -306,12 +306,58 @@ def test_a_key_without_its_certificate_is_moved_aside_not_overwritten(messenger,
     key = tmp_path / "keys" / "webmail-recipient.key"
     orphan = key.read_bytes()
     (tmp_path / "keys" / "webmail-recipient.pem").unlink()
+    (tmp_path / "messenger.toml").unlink()  # written last: a run that was killed left none
 
     done = messenger(*setup_words(tmp_path))
 
     assert done.status == 0
     assert (tmp_path / "keys" / "webmail-recipient.key.unused").read_bytes() == orphan
     assert_complete(tmp_path)
+
+
+def test_drafts_of_a_killed_run_are_swept_and_nothing_else(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    drafts = [tmp_path / ".messenger.toml.0123abcd", tmp_path / "keys" / ".link.key.0123abcd"]
+    kept = [tmp_path / ".gitignore", tmp_path / "keys" / "old.key.0123abcd"]
+    for path in drafts + kept:
+        path.write_text("x")
+
+    messenger(*setup_words(tmp_path))
+
+    assert not any(path.exists() for path in drafts)
+    assert all(path.exists() for path in kept)
+
+
+def test_a_lost_certificate_of_a_pair_in_use_is_a_question_for_the_backup(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    (tmp_path / "keys" / "webmail-sender.pem").unlink()
+    before = {path: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 78
+    assert "restore the certificate from a backup or from the gateway" in done.err
+    assert {path: path.read_bytes() for path in (tmp_path / "keys").iterdir()} == before
+
+
+def test_a_run_that_fails_says_what_it_did_before(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    (tmp_path / "keys" / "link.key").unlink()
+    (tmp_path / "keys" / "webmail-recipient.key").unlink()
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 78
+    assert f"made {tmp_path}/keys/link.key" in done.out
+
+
+def test_changed_settings_ask_for_a_restart_and_others_do_not(messenger, tmp_path):
+    first = messenger(*setup_words(tmp_path))
+    changed = messenger(*setup_words(tmp_path), "--site-name", "Ours")
+    again = messenger(*setup_words(tmp_path), "--site-name", "Ours")
+
+    assert "systemctl restart messenger-milter messenger-reader" in changed.out
+    assert "systemctl restart" not in first.out + again.out
 
 
 def test_a_certificate_without_its_key_is_a_question_for_the_backup(messenger, tmp_path):

@@ -4,11 +4,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
 from .status import CANT_CREATE, TEMPORARY, Failed
+
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, group: int = -1, *, replace: bool = True) -> None:
@@ -36,6 +39,13 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, group: int = -1, *, 
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts of a run that was killed; only for who holds the lock, as nobody writes any then."""
+    for draft in folder.glob(".*"):
+        if _DRAFT.fullmatch(draft.name):
+            draft.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

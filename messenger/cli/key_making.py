@@ -33,8 +33,13 @@ def make_secret(path: Path) -> bool:
     return True
 
 
-def make_tunnel_pair(pair: Pair, role: Role, address: str, key_type: KeyType, now: datetime) -> list[Path]:
-    """Write a key and its certificate; return what was written, or nothing where both are already."""
+def make_tunnel_pair(
+    pair: Pair, role: Role, address: str, key_type: KeyType, now: datetime, *, in_use: bool
+) -> list[Path]:
+    """Write a key and its certificate; return what was written, or nothing where both are already.
+
+    *in_use*: settings have named this pair before, so half of it is a loss, not a beginning.
+    """
     has_key, has_certificate = pair.key.exists(), pair.certificate.exists()
     if has_certificate and (has_key or role == "sender"):  # a sender's key may live in the gateway alone
         return []
@@ -42,6 +47,12 @@ def make_tunnel_pair(pair: Pair, role: Role, address: str, key_type: KeyType, no
         raise status.Failed(
             f"{pair.certificate}: is there without its key {pair.key}; restore the key from a backup,"
             " or move the certificate away to get a new pair",
+            status.CONFIG,
+        )
+    if has_key and in_use:
+        raise status.Failed(
+            f"{pair.key}: is there without its certificate {pair.certificate}; restore the certificate from a backup"
+            " or from the gateway, or move the key away to get a new pair",
             status.CONFIG,
         )
     if has_key:

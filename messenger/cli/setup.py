@@ -9,7 +9,7 @@ import click
 
 from ..config import Config
 from . import places, postfix, postfix_apply, site, status
-from .files import locked
+from .files import locked, sweep
 from .key_making import KeyType
 from .options import config_option, path_of_settings
 from .questions import QUESTIONS, answers_of
@@ -62,12 +62,19 @@ def setup(
     answers = answers_of(options, current, ask=not non_interactive and not renew_tunnel)
     kind = _key_type(key_type, found, ask=not non_interactive and not found.exists)
     places.make_path(path.parent)
-    with locked(path.parent):
-        changes = {**site.state_changes(found, state_dir), **answers}
-        config = site.put(found, changes, kind, now, report)
-        if renew_tunnel and found.exists:
-            config = site.renew(found, kind, now, report)
-    _say_site(path, config, report, renewed=renew_tunnel and found.exists)
+    renewed = renew_tunnel and found.exists
+    try:
+        with locked(path.parent):
+            for folder in (path.parent, path.parent / "keys"):
+                sweep(folder)
+            changes = {**site.state_changes(found, state_dir), **answers}
+            config = site.put(found, changes, kind, now, report)
+            if renewed:
+                config = site.renew(found, kind, now, report)
+    finally:
+        for line in report.done:  # of a run that failed too: it stays done
+            click.echo(line)
+    _say_site(path, report, rewritten=found.exists and found.text != Site.at(path).text, renewed=renewed)
     _postfix(config, postfix_config, apply_, now)
 
 
@@ -77,15 +84,17 @@ def _key_type(given: str | None, found: Site, *, ask: bool) -> KeyType:
     return KEY_TYPES[given] if given else site.key_type_now(found)
 
 
-def _say_site(path: Path, config: Config, report: Report, *, renewed: bool) -> None:
-    for line in report.done:
-        click.echo(line)
+def _say_site(path: Path, report: Report, *, rewritten: bool, renewed: bool) -> None:
     if not report.done:
         click.echo(f"{path}: nothing to change")
     if places.is_system(path) and (missing := places.missing_users()):
         report.notes.append(
             f"no user or group {', '.join(missing)} here yet: everything belongs to root, and the services can't read"
             " it. Run `systemd-sysusers` (docs/install.md), then `messenger setup --non-interactive`"
+        )
+    if rewritten:
+        report.notes.append(
+            "the services read settings and keys at their start: systemctl restart messenger-milter messenger-reader"
         )
     if renewed:
         report.notes.append(

@@ -86,7 +86,7 @@ def put(site: Site, changes: Mapping[tuple[str, str], Any], key_type: KeyType, n
     config = parse(text, site.path)
     _make_folders(config, site.path, report)
     _make_secrets(config, report)
-    _make_pairs(config, key_type, now, report)
+    _make_pairs(config, key_type, now, report, in_use=site.exists)
     _write_settings(site, text, now, report)
     return config
 
@@ -114,7 +114,8 @@ def renew(site: Site, key_type: KeyType, now: datetime, report: Report) -> Confi
 
 def _new_pair(folder: Path, role: Role, address: str, key_type: KeyType, now: datetime, report: Report) -> Pair:
     pair = key_making.next_pair(folder, role)
-    report.done += [f"made {path}" for path in key_making.make_tunnel_pair(pair, role, address, key_type, now)]
+    made = key_making.make_tunnel_pair(pair, role, address, key_type, now, in_use=False)
+    report.done += [f"made {path}" for path in made]
     return pair
 
 
@@ -135,16 +136,18 @@ def _make_secrets(config: Config, report: Report) -> None:
             report.done.append(done)
 
 
-def _make_pairs(config: Config, key_type: KeyType, now: datetime, report: Report) -> None:
+def _make_pairs(config: Config, key_type: KeyType, now: datetime, report: Report, *, in_use: bool) -> None:
     """Make the pairs that the settings name and that aren't there: both at the first run, none at any other."""
     tunnel = config.tunnel
+
+    def make(pair: Pair, role: Role, address: str) -> None:
+        made = key_making.make_tunnel_pair(pair, role, address, key_type, now, in_use=in_use)
+        report.done += [f"made {path}" for path in made]
+
     for certificate in tunnel.sender_certificates:
-        pair = Pair(certificate, key_beside(certificate))
-        made = key_making.make_tunnel_pair(pair, "sender", tunnel.webmail_sender, key_type, now)
-        report.done += [f"made {path}" for path in made]
+        make(Pair(certificate, key_beside(certificate)), "sender", tunnel.webmail_sender)
     for certificate, key in zip(tunnel.recipient_certificates, tunnel.recipient_keys, strict=True):
-        made = key_making.make_tunnel_pair(Pair(certificate, key), "recipient", tunnel.webmail_recipient, key_type, now)
-        report.done += [f"made {path}" for path in made]
+        make(Pair(certificate, key), "recipient", tunnel.webmail_recipient)
         if done := places.own_secret(key, places.MILTER):
             report.done.append(done)
 
