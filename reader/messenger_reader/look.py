@@ -1,10 +1,14 @@
-"""What every page of the reader shares: the site's name, the language, and the addresses of style sheet and icon."""
+"""What every page of the reader shares: the site's name, the language, how people's addresses are written, and where
+style sheet and icon are.
+"""
 
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 from flask import Flask, url_for
+
+from messenger.envelope import AddressError, display
 
 from . import language
 
@@ -36,3 +40,15 @@ def install(app: Flask, site: Site) -> None:
         return url_for("static", filename=name, v=versions[name])
 
     app.jinja_env.globals.update(site=site, asset=asset)
+    app.jinja_env.filters["address"] = address
+
+
+def address(given: str) -> str:
+    """An address out of a mail as people may see it: what only looks like another domain is spelled out."""
+    if given.isascii() and "xn--" not in given.lower():
+        return given  # as the sender wrote it
+    try:
+        return display(given)
+    except AddressError:
+        local_part, at, domain = given.rpartition("@")
+        return local_part + at + domain.encode("ascii", "backslashreplace").decode()
