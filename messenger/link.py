@@ -87,11 +87,11 @@ def reference(name: str) -> str:
 
 def load_key(path: Path) -> bytes:
     """Read the link key: 32 bytes in hexadecimal, on one line."""
-    mend = "`messenger setup` makes one"
+    mend = "restore it from a backup, or move it away and let `messenger setup` make a new one"
     try:
         text = path.read_text("ascii").strip()
     except FileNotFoundError as error:
-        raise LinkError(f"{path}: no link key there; {mend}") from error
+        raise LinkError(f"{path}: no link key there; `messenger setup` makes one") from error
     except OSError as error:
         raise LinkError(f"{path}: can't read the link key: {error.strerror}; its group must be able to") from error
     except UnicodeDecodeError as error:

@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
@@ -103,6 +104,22 @@ def test_a_mail_over_the_limit_is_refused(tunnel, site, mail):
     mail.write_bytes(MAIL + b"x" * 10_240)
 
     assert tunnel("open", mail).status == 65
+
+
+def test_what_may_not_be_read_leaves_with_77(tunnel, monkeypatch):
+    opened = Path.open
+
+    def refuse(path, *words, **named):
+        if path.suffix == ".pem":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+    done = tunnel("list")
+
+    assert done.status == 77
+    assert "Permission denied" in done.err
 
 
 def test_a_missing_key_is_temporary(tunnel, site, mail):

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    pkcs12,
 )
 
 from messenger import tunnel
@@ -84,7 +85,7 @@ def test_certificate_and_key_exchanged_are_noticed(tmp_path):
     def change(paths):
         paths["certificate"], paths["key"] = paths["key"], paths["certificate"]
 
-    assert "exchange the two paths" in _bad(tmp_path, change)
+    assert "name the certificate's own file" in _bad(tmp_path, change)
 
 
 def test_a_certificate_for_a_key_is_noticed(tmp_path):
@@ -105,9 +106,35 @@ def test_a_key_with_a_password_is_noticed(tmp_path):
     assert "openssl pkey -in" in _bad(tmp_path, lambda paths: paths["key"].write_bytes(locked))
 
 
-def test_garbage_is_noticed(tmp_path):
-    assert "a private key (PEM, PKCS#8) was expected" in _bad(tmp_path, lambda p: p["key"].write_bytes(b"hello"))
-    assert "an X.509 certificate (PEM) was expected" in _bad(tmp_path, lambda p: p["certificate"].write_bytes(b"hello"))
+@pytest.mark.parametrize(
+    "garbage", [b"hello", b"0\x82\x01\x00\xff", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"ab" * 32]
+)
+def test_garbage_is_noticed_and_a_sentence_says_what_to_do(tmp_path, garbage):
+    found = _bad(tmp_path, lambda paths: paths["certificate"].write_bytes(garbage))
+
+    assert "an X.509 certificate (PEM or DER) was expected, found something else" in found
+    assert "ParseError" not in found
+
+
+def test_garbage_for_a_key_is_noticed(tmp_path):
+    found = _bad(tmp_path, lambda paths: paths["key"].write_bytes(b"hello"))
+
+    assert "a private key (PEM, PKCS#8) was expected, found something else" in found
+
+
+def test_a_pkcs12_file_for_a_certificate_is_noticed(tmp_path):
+    p12 = pkcs12.serialize_key_and_certificates(
+        None, messenger().key, messenger().certificate, None, BestAvailableEncryption(b"secret")
+    )
+
+    assert "openssl pkcs12 -in" in _bad(tmp_path, lambda paths: paths["certificate"].write_bytes(p12))
+
+
+def test_a_folder_for_a_certificate_is_not_a_question_of_rights(tmp_path):
+    found = _bad(tmp_path, lambda paths: paths.update(certificate=tmp_path))
+
+    assert "Is a directory" in found
+    assert "group" not in found
 
 
 def test_a_key_of_another_certificate_is_noticed(tmp_path):

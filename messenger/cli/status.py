@@ -50,6 +50,8 @@ def of_error(error: MessengerError) -> int:
         return error.status
     if isinstance(error, ConfigError):
         return CONFIG
+    if isinstance(error.__cause__, PermissionError):
+        return NO_PERMISSION
     return TEMPORARY if error.temporary else DATA
 
 

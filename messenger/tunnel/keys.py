@@ -102,7 +102,9 @@ def load_certificate(path: Path) -> x509.Certificate:
     """Read one certificate, PEM or DER."""
     content = _read(path)
     if b"PRIVATE KEY-----" in content and b"BEGIN CERTIFICATE" not in content:
-        raise KeyFileError(f"{path}: a certificate was expected, this is a private key; exchange the two paths")
+        raise KeyFileError(
+            f"{path}: a certificate was expected, this is a private key; name the certificate's own file"
+        )
     try:
         if b"-----BEGIN" in content:
             found = x509.load_pem_x509_certificates(content)
@@ -113,7 +115,9 @@ def load_certificate(path: Path) -> x509.Certificate:
             certificate = x509.load_der_x509_certificate(content)
         public_key(certificate)
     except ValueError as error:
-        raise KeyFileError(f"{path}: an X.509 certificate (PEM) was expected, but: {error}") from error
+        raise KeyFileError(
+            f"{path}: an X.509 certificate (PEM or DER) was expected, {_instead(path, content)}"
+        ) from error
     except KeyFileError as error:
         raise error if str(error).startswith(str(path)) else KeyFileError(f"{path}: {error}") from error
     return certificate
@@ -136,7 +140,10 @@ def load_key(path: Path) -> PrivateKey:
             f" openssl pkey -in {path} -out NEWFILE"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyFileError(f"{path}: a private key (PEM, PKCS#8) was expected, but: {error}") from error
+        raise KeyFileError(
+            f"{path}: a private key (PEM, PKCS#8) was expected, found something else or a damaged one; restore it"
+            " from a backup, or write it as PEM with openssl pkey"
+        ) from error
     if flaw := weakness(key):
         raise KeyFileError(f"{path}: the key {flaw}; make a new pair: messenger setup --renew-tunnel")
     assert isinstance(key, PrivateKey)
@@ -171,6 +178,16 @@ def _spki(key: object) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def _instead(path: Path, content: bytes) -> str:
+    """What was found in a certificate's place, and what mends it, as the end of a sentence."""
+    if content[:1] == b"\x30" and b"\x02\x01\x03" in content[:8]:  # RFC 7292, section 4: PFX, version 3
+        return (
+            "this is a PKCS#12 file; take the certificate out of it:"
+            f" openssl pkcs12 -in {path} -nokeys -clcerts -out NEWFILE"
+        )
+    return "found something else or a damaged one; restore it from a backup, or export it again as PEM"
+
+
 def _subject(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string()[:200] or "(no name)"
 
@@ -181,10 +198,12 @@ def _read(path: Path) -> bytes:
             content = file.read(MAX_FILE + 1)
     except FileNotFoundError as error:
         raise KeyFileError(f"{path}: there is no such file; messenger setup makes the tunnel's keys") from error
-    except OSError as error:
+    except PermissionError as error:
         raise KeyFileError(
             f"{path}: cannot be read ({error.strerror}); its group must be that of the service"
         ) from error
+    except OSError as error:
+        raise KeyFileError(f"{path}: cannot be read ({error.strerror}); name a file that can") from error
     if len(content) > MAX_FILE:
         raise KeyFileError(f"{path}: larger than {MAX_FILE} bytes, so neither a key nor a certificate")
     if not content.strip():
