@@ -351,13 +351,29 @@ def test_an_attachments_name_travels_in_any_script(site, alice):
     assert disposition.isascii()
 
 
-@pytest.mark.parametrize("filename", ["../../etc/passwd", "..\\boot.ini", ".htaccess", 'a".exe', "x\u202egpj.exe"])
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "../../etc/passwd",
+        "..\\boot.ini",
+        ".htaccess",
+        'a".exe',
+        "x\u202egpj.exe",
+        "\u2024\u2024\uff0fetc\uff0f\uff02passwd",
+    ],
+)
 def test_an_attachments_name_is_a_bare_name(site, alice, filename):
     name = deliver(site, with_file(b"x", "text/csv", filename))
 
     disposition = site.get(alice, f"/message/{name}/attachment/2").headers["Content-Disposition"]
 
     assert not re.search(r"[/\\]|\.\.|=\"?\.|%E2%80%AE|%2F|%5C", disposition.replace("UTF-8''", ""))
+
+
+def test_blanks_do_not_push_an_attachments_extension_out_of_sight(site, alice):
+    name = deliver(site, with_file(b"x", "application/pdf", "bill.pdf" + "\u00a0\u2003\u3164" * 30 + ".exe"))
+
+    assert "bill.pdf .exe" in site.get(alice, f"/message/{name}").text
 
 
 def test_an_attachment_that_is_not_there_is_not_found(site, alice):
@@ -481,6 +497,21 @@ def test_a_mail_folder_out_of_reach_says_that_mail_is_safe(site, alice, monkeypa
 
     assert answer.status_code >= 500
     assert "Your messages are safe" in answer.text
+
+
+def test_a_mailbox_that_must_be_mended_is_named_in_the_log_alone(site, alice, caplog):
+    name = deliver(site, mail())
+    cur = mailbox_at(site).root / "cur"
+    cur.rename(cur.with_name("was-cur"))
+    cur.write_text("in the way")
+
+    answer = site.get(alice, f"/message/{name}")
+
+    assert answer.status_code == 503
+    assert str(cur.parent) in caplog.text
+    assert "stands in the way" in caplog.text
+    assert "Maildir" not in answer.text
+    assert ALICE not in answer.text
 
 
 def test_help_is_open_to_everybody_and_names_what_is_genuine(site):

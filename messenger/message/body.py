@@ -40,6 +40,8 @@ _EXTENSIONS = {
 }
 _KIND = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
 _CID = re.compile(r"cid:([^\"'\s<>)]{1,400})", re.IGNORECASE)
+#: Spaces of any width, and letters that are blank: many of them push an extension out of sight.
+_GAP = re.compile(r"[\s\u115f\u1160\u2800\u3164\uffa0]{2,}")
 _UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
 
 
@@ -139,7 +141,7 @@ def filename_of(node: Node) -> str:
 def filename(given: str, kind: str, number: str) -> str:
     """A bare name that is safe to save as: no path, no unseen characters, at most 150 characters, never empty."""
     name = clean.line(given).replace("\\", "/").rpartition("/")[2]
-    name = _UNSAFE.sub("_", name).strip(". ")
+    name = _UNSAFE.sub("_", _GAP.sub(" ", name)).strip(". ")
     if not name:
         name = f"part-{number or '1'}.{_EXTENSIONS.get(kind, 'bin')}"
     stem, dot, extension = name.rpartition(".")
