@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from messenger import config as settings
-from messenger import link
+from messenger import link, message
 from messenger_reader import checks
 from messenger_reader.service import EX_CONFIG, gunicorn_settings, main
 from tests.reader_fixtures import ALICE, KEY, OURS, PASSWORD, settings_for
@@ -94,8 +94,18 @@ def test_check_says_that_all_is_fine_and_changes_nothing(tmp_path):
 
     status, output = run("--check", "--config", str(tmp_path / "messenger.toml"))
 
-    assert (status, output) == (0, "settings, keys and folders are fine\n")
+    assert (status, output) == (0, "settings, keys, folders and the sanitiser are fine\n")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_check_says_that_html_mail_would_not_be_sanitised(tmp_path, monkeypatch):
+    settings_for(tmp_path)
+    monkeypatch.setattr(checks.message, "show", lambda _raw: message.Shown("", 0, "too-complex"))
+
+    status, output = run("--check", "--config", str(tmp_path / "messenger.toml"))
+
+    assert status == EX_CONFIG
+    assert "the process that sanitises HTML mail gives no answer (too-complex)" in output
 
 
 @pytest.mark.parametrize("arguments", [("--check",), ()])

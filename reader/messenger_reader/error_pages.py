@@ -1,6 +1,7 @@
 """When something goes wrong: a page that says what to do, and one log line that says what happened.
 
-The page never tells about our insides, and the log never holds what a person wrote or who they are.
+The page never tells about our insides, and the log never holds what a person wrote. It names a mailbox only where its
+folder can't be used, because somebody has to mend that folder.
 """
 
 import logging

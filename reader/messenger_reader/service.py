@@ -44,7 +44,7 @@ def _listen(_context: click.Context, _option: click.Parameter, value: str | None
 
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="Settings file.")
-@click.option("--check", "only_check", is_flag=True, help="Test settings, keys and folders, then exit.")
+@click.option("--check", "only_check", is_flag=True, help="Test settings, keys, folders and the sanitiser, then exit.")
 @click.option("--listen", callback=_listen, help="Another HOST:PORT than the settings name.")
 def main(path: Path | None, only_check: bool, listen: str | None) -> None:
     """Show people their messages: the web portal, for a web server such as nginx in front of it."""
@@ -52,6 +52,8 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
     try:
         config = settings.load(path)
         found = checks.problems(config)
+        if only_check:
+            found += checks.sanitiser()
         if not found and not only_check:
             # Makes the tables once, before the workers start, and says what is wrong in one sentence.
             Accounts(config.accounts.database).close()
@@ -61,7 +63,7 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
         click.echo("\n".join(found), err=True)
         sys.exit(EX_CONFIG)
     if only_check:
-        click.echo("settings, keys and folders are fine")
+        click.echo("settings, keys, folders and the sanitiser are fine")
         return
     if listen:
         config = replace(config, reader=replace(config.reader, listen=listen))
