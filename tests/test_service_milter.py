@@ -189,6 +189,18 @@ def test_an_unreadable_key_is_named_with_the_mend(site):
     assert "cannot write to the mail root" in result.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_settings_that_may_not_be_read_end_it_with_the_status_that_systemd_does_not_retry(site):
+    site.settings.chmod(0o600)
+    for folder in (site.home, *site.home.parents):
+        folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
+
+    result = _as_nobody(site)
+
+    assert result.returncode == EX_CONFIG
+    assert "can't be read (Permission denied)" in result.stdout
+
+
 def _as_nobody(site):
     code = f"{CHECK_ONCE}\n{BECOME_NOBODY}\nmain()"
     return subprocess.run(

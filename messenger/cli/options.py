@@ -19,7 +19,7 @@ def config_option(command: Decorated) -> Decorated:
     """Accept --config on the command itself; the nearest one to the command wins."""
     return click.option(
         "--config",
-        type=click.Path(path_type=Path),
+        type=click.Path(readable=False, path_type=Path),  # what is wrong with it is said in one place
         expose_value=False,
         callback=_remember,
         help="Settings file; else MESSENGER_CONFIG, else /etc/webmail-messenger/messenger.toml.",

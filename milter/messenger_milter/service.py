@@ -46,7 +46,7 @@ HOUSE_SECONDS = 1.0
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Settings file.")
+@click.option("--config", "path", type=click.Path(readable=False, path_type=Path), help="Settings file.")
 @click.option("--check", "only_check", is_flag=True, help="Test settings, keys and folders, then exit.")
 @click.option("--socket", "socket_name", help="Another socket than the settings name: a path or inet:PORT@HOST.")
 def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
