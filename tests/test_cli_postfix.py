@@ -3,6 +3,7 @@
 import smtplib
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -41,12 +42,11 @@ CLASSES = {
 
 
 @pytest.fixture
-def home(tmp_path_factory):
+def home():
     """Short and open to others: Postfix and the milter's socket want that."""
-    folder = Path("/tmp") / tmp_path_factory.mktemp("p").name / str(time.monotonic_ns())
-    folder.mkdir(parents=True)
-    yield folder
-    subprocess.run(["rm", "-rf", folder.parent], check=True)
+    with tempfile.TemporaryDirectory(prefix="p") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 class Kept(PrivatePostfix):
