@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from messenger import config as settings
 from messenger import link, message
 from messenger_reader import checks
-from messenger_reader.service import EX_CONFIG, gunicorn_settings, main
+from messenger_reader.service import EX_CONFIG, EX_UNAVAILABLE, gunicorn_settings, main
 from tests.reader_fixtures import ALICE, KEY, OURS, PASSWORD, settings_for
 
 ROOT = Path(__file__).parents[1]
@@ -164,6 +164,18 @@ def test_listen_wants_a_host_and_a_port(tmp_path):
 
     assert status == 2
     assert "HOST:PORT" in output
+
+
+def test_a_port_that_is_taken_is_named_at_once(tmp_path):
+    settings_for(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        status, output = run("--config", str(tmp_path / "messenger.toml"), "--listen", taken)
+
+    assert status == EX_UNAVAILABLE
+    assert f"cannot listen on {taken}: Address already in use; stop what listens there already" in output
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes its user")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,21 @@ def sanitiser() -> Iterator[str]:
         yield (
             f"the process that sanitises HTML mail gives no answer ({shown.fallback}), so mail would be shown as plain "
             "text: its reason is above; let the service start processes and have 1 GB of address space"
+        )
+
+
+def port(listen: str) -> Iterator[str]:
+    """Say why nobody could listen on *listen*. Not part of a check: a reader that runs has the port."""
+    host, _, number = listen.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(number), type=socket.SOCK_STREAM)
+        with socket.socket(found[0][0], socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(found[0][4])
+    except OSError as error:
+        yield (
+            f"cannot listen on {listen}: {error.strerror}; stop what listens there already, or choose another"
+            " [reader] listen: a port from 1024 on, at an address of this machine"
         )
 
 

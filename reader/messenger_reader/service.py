@@ -4,6 +4,7 @@ The only place of the reader that knows the settings file and the process it run
 """
 
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from .app import create_app
 
 log = logging.getLogger(__name__)
 
-# sysexits.h: systemd doesn't start us again for this one.
+# sysexits.h: systemd starts us again for the first, and doesn't for the second.
+EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 THREADS = 8
 #: A worker whose main loop is stuck for this long is replaced; a slow page doesn't hold that loop up.
@@ -43,7 +45,7 @@ def _listen(_context: click.Context, _option: click.Parameter, value: str | None
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Settings file.")
+@click.option("--config", "path", type=click.Path(readable=False, path_type=Path), help="Settings file.")
 @click.option("--check", "only_check", is_flag=True, help="Test settings, keys, folders and the sanitiser, then exit.")
 @click.option("--listen", callback=_listen, help="Another HOST:PORT than the settings name.")
 def main(path: Path | None, only_check: bool, listen: str | None) -> None:
@@ -67,6 +69,11 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
         return
     if listen:
         config = replace(config, reader=replace(config.reader, listen=listen))
+    # Sockets that systemd or an older process of ours hands over are bound already.
+    handed_over = {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys()
+    if not handed_over and (problem := next(checks.port(config.reader.listen), "")):
+        click.echo(problem, err=True)
+        sys.exit(EX_UNAVAILABLE)
     Server(config).run()
 
 
