@@ -244,12 +244,15 @@ def pages(server: Server, chromium: Browser) -> Iterator[dict[str, tuple[Page, s
         plain = server.deliver(address, mail("Plain", "Hello https://a.example/\n\n> quoted"))
         rich = server.deliver(address, mail("Rich", html=REMOTE))
         posing = server.deliver(address, mail("Posing", sender='"boss@bank.example" <x@example.net>'))
+        crowd = ", ".join(f"Person {number} <p{number}@example.com>" for number in range(99)).encode()
+        crowded = server.deliver(address, mail("Word" * 100).replace(b"Alice <alice@example.net>", crowd))
         files = server.deliver(address, with_file(b"x", "text/csv", "Überweisung.csv"))
         found |= {
             "inbox": (inside, "/"),
             "plain message": (inside, f"/message/{plain}"),
             "formatted message": (inside, f"/message/{rich}"),
             "warning": (inside, f"/message/{posing}"),
+            "crowd": (inside, f"/message/{crowded}"),
             "attachments": (inside, f"/message/{files}"),
             "headers": (inside, f"/message/{rich}/headers"),
             "text": (inside, f"/message/{rich}/text"),
@@ -260,8 +263,8 @@ def pages(server: Server, chromium: Browser) -> Iterator[dict[str, tuple[Page, s
 
 
 PAGES = [
-    "help", "login", "dead link", "sign up", "inbox", "plain message", "formatted message", "warning", "attachments",
-    "headers", "text", "print", "not found",
+    "help", "login", "dead link", "sign up", "inbox", "plain message", "formatted message", "warning", "crowd",
+    "attachments", "headers", "text", "print", "not found",
 ]  # fmt: skip
 
 
@@ -287,6 +290,8 @@ def test_a_page_fits_a_narrow_phone_and_a_large_type(pages, server, name):
     page.goto(server.url + path)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    # The site's name is not broken inside its words.
+    assert page.locator(".brand").bounding_box()["height"] <= 48
 
 
 def test_the_keyboard_reaches_the_content_first_and_every_message(pages, server):
