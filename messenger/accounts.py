@@ -215,6 +215,14 @@ def _account(db: Database, address: str) -> Account | None:
     return Account(*row) if row else None
 
 
+def _spelled(address: str) -> str:
+    """One spelling for all of an unknown address too: else two of them would tell it from a known one."""
+    try:
+        return envelope.normal(address)
+    except envelope.AddressError:
+        return address.casefold()
+
+
 def _password_of(db: Database, account: Account | None) -> str | None:
     sql = "SELECT secret FROM credential WHERE account = ? AND kind = 'password'"
     row = db.execute(sql, [account.id if account else None]).fetchone()
@@ -223,7 +231,7 @@ def _password_of(db: Database, account: Account | None) -> str | None:
 
 def _limits(db: Database, account: Account | None, address: str, client: str) -> dict[str, throttle.Limit]:
     """What this try counts for: hashed keys, because what was typed as an address may be a password."""
-    who = account.address if account else address.casefold()
+    who = account.address if account else _spelled(address)
     network = throttle.network_of(client)
     limits = {_hash(f"account {who} network {network}"): throttle.ACCOUNT_AND_NETWORK}
     sql = "SELECT 1 FROM known_network WHERE account = ? AND network = ?"
