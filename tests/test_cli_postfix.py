@@ -159,6 +159,15 @@ def test_after_setup_a_tunnel_mail_lands_in_a_mailbox(messenger, home, mta):
     assert len(mailbox_of(home / "site" / "mail", "anna@example.net").list()) == 1
 
 
+def test_a_postfix_that_does_not_run_is_said_to_be_started(messenger, home, mta, monkeypatch):
+    monkeypatch.setattr(postfix_apply, "answers", lambda socket: True)
+
+    done = started_site(messenger, home, mta())
+
+    assert done.status == 0
+    assert "Postfix isn't running" in done.out
+
+
 def test_applying_twice_changes_nothing_the_second_time(messenger, home, mta):
     server = mta(smtpd_milters="inet:localhost:8891")
     started_site(messenger, home, server)

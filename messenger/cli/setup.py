@@ -141,6 +141,8 @@ def _apply(found: postfix.Postfix, plan: postfix.Plan, config: Config, now: date
     if postfix_apply.answers(config.intake.socket):
         if postfix_apply.reload(found):
             click.echo("reloaded Postfix")
+        else:
+            click.echo("note: Postfix isn't running; it reads all this when it starts: systemctl start postfix")
     else:
         click.echo(
             "note: the milter does not answer yet; until it does, Postfix tells every sender to try again later"
