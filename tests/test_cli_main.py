@@ -105,6 +105,15 @@ def test_trouble_with_files_leaves_with_a_status_that_says_which(messenger, monk
     assert done.err.startswith("messenger: mail.eml: that is so; ")
 
 
+def test_a_reader_that_wants_nothing_is_no_error():
+    done = subprocess.run(
+        f"'{Path(sys.executable).parent}/messenger' --help | true; exit ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     mail = tmp_path / "mail.eml"
     mail.write_bytes(MAIL + b"line\n" * 200_000)

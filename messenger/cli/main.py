@@ -49,6 +49,8 @@ def _run(words: Sequence[str] | None) -> int:
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return status.OK
+    except SystemExit:
+        return status.OK  # click notices that reader first, and would leave with 1
     except OSError as error:
         code, text = status.of_os_error(error)
         return _say(text, code)
