@@ -16,21 +16,22 @@ from typing import BinaryIO
 import click
 
 from . import check, mails, site
-from .postfix import PostfixFailed, PostfixMissing
+from .postfix import PostfixFailed, PostfixMissing, free_port
 from .site import DemoFailed, DemoSite
 
+PORT = 8025
 EX_UNAVAILABLE = 69  # sysexits(3)
-#: Where the running demo says how it is reached, for ``send``.
 HERE = Path(__file__).resolve().parent.parent
-STATE = HERE / "demo" / "run" / "state.json"
+#: Where a running demo says how it is reached, for ``send``: one file for each port.
+RUNNING = HERE / "demo" / "run"
 ANNA = parseaddr(mails.RECIPIENT)[1]
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--check", "checking", is_flag=True, help="Walk the way a person would, say what was checked, stop.")
-@click.option("--port", default=8025, show_default=True, help="Where the reader listens on localhost.")
+@click.option("--port", type=int, help="Where the reader listens on localhost; else 8025, or any free port to check.")
 @click.pass_context
-def main(context: click.Context, checking: bool, port: int) -> None:
+def main(context: click.Context, checking: bool, port: int | None) -> None:
     """Run Postfix, the milter and the reader on loopback until Ctrl-C.
 
     Example: python -m demo --port 8026
@@ -43,7 +44,7 @@ def main(context: click.Context, checking: bool, port: int) -> None:
         signal.signal(number, _stop)
     try:
         click.echo("Starting a private Postfix, the milter and the reader ...", err=True)
-        with DemoSite(port) as running:
+        with DemoSite(port or (free_port() if checking else PORT)) as running:
             for raw in mails.all_three(datetime.now(UTC)):
                 running.send(raw, [ANNA])
             notices = running.notices(3)
@@ -67,16 +68,17 @@ def _stop(_number: int, _frame: object) -> None:
 @main.command()
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--to", "addresses", multiple=True, default=[ANNA], show_default=True, help="Who gets it.")
-def send(file: BinaryIO | None, addresses: tuple[str, ...]) -> None:
+@click.option("--port", default=PORT, show_default=True, help="The running demo's.")
+def send(file: BinaryIO | None, addresses: tuple[str, ...], port: int) -> None:
     """Send one more mail into the running demo: FILE (a message, RFC 5322), or a short one of ours.
 
     Example: python -m demo send letter.eml --to carl@partner.example
     """
     raw = file.read() if file else mails.plain(datetime.now(UTC))
     try:
-        state = json.loads(STATE.read_text())
+        state = json.loads(_state(port).read_text())
     except OSError:
-        raise click.ClickException("no demo is running here; start one in another terminal: make demo") from None
+        raise click.ClickException(f"no demo runs on port {port}; start one in another terminal: make demo") from None
     try:
         site.send(raw, addresses, Path(state["config"]), state["smtp"])
     except (DemoFailed, OSError) as error:
@@ -94,15 +96,21 @@ def _stay(running: DemoSite, notices: list[bytes]) -> None:
     )
     click.echo("    \n    " + (body.get_content().rstrip().replace("\n", "\n    ") if body else ""))
     click.secho(f"\nOpen this in a browser:   {running.link_in(notices[0])}", bold=True)
-    click.echo(f"Send another mail:        cd {HERE} && {sys.executable} -m demo send [FILE] [--to ADDRESS]")
+    port = "" if running.port == PORT else f" --port {running.port}"
+    click.echo(f"Send another mail:        cd {HERE} && {sys.executable} -m demo send{port} [FILE] [--to ADDRESS]")
     click.echo(f"Settings, logs, mail:     {running.home}")
     click.echo("Stop everything:          Ctrl-C")
-    STATE.parent.mkdir(exist_ok=True)
-    STATE.write_text(json.dumps(running.state()))
+    state = _state(running.port)
+    state.parent.mkdir(exist_ok=True)
+    state.write_text(json.dumps(running.state()))
     try:
         running.watch()
     finally:
-        STATE.unlink(missing_ok=True)
+        state.unlink(missing_ok=True)
+
+
+def _state(port: int) -> Path:
+    return RUNNING / f"{port}.json"
 
 
 main()

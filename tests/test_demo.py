@@ -1,78 +1,90 @@
-"""The demo: it stops whole, however it is told to."""
+"""make demo, as a newcomer meets it: the whole system on loopback, and nothing of it left behind."""
 
-from __future__ import annotations
-
-import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from demo.postfix import PostfixMissing, free_port, require
+from demo.postfix import free_port
+from demo.visitor import Visitor
 
-try:
-    require()
-    missing = ""
-except PostfixMissing as error:
-    missing = str(error)
+ROOT = Path(__file__).parent.parent
+SECONDS = 120
 
-pytestmark = [pytest.mark.postfix, pytest.mark.skipif(bool(missing), reason=missing)]
-
-ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.postfix
 
 
-@pytest.fixture
-def demo():
-    """A running demo, started as a shell starts what it puts into the background: SIGINT is ignored."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "demo", "--port", str(free_port())],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+def demo(*words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "demo", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    yield process
-    process.kill()
-    process.wait()
 
 
-def test_mail_is_sent_from_anywhere_and_a_hasty_stop_leaves_no_process_and_no_file(demo, tmp_path):
-    said = _words_until(demo, "Stop everything")
-    home = Path(re.search(r"Settings, logs, mail: +(\S+)", said).group(1))
-    send = re.search(r"Send another mail: +(.+?) \[FILE\]", said).group(1)
-    parts = _processes_of(home)
+def until(process: "subprocess.Popen[str]", text: str) -> str:
+    """Read what the demo prints up to a line that holds *text*."""
+    assert process.stdout
+    stopper = threading.Timer(SECONDS, process.kill)
+    stopper.start()
+    try:
+        for line in process.stdout:
+            if text in line:
+                return line
+    finally:
+        stopper.cancel()
+    raise AssertionError(f"the demo ended without {text!r}: {process.communicate()}")
 
-    sent = subprocess.run(send, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
-    demo.send_signal(signal.SIGINT)
-    demo.send_signal(signal.SIGINT)
-    rest = demo.stdout.read().decode()
 
-    assert "Sent to anna@partner.example" in sent.stdout, sent.stderr
-    assert (demo.wait(), rest.strip()) == (0, "Stopped.")
-    assert len(parts) >= 2
-    assert _processes_of(home) == []
+def test_the_check_walks_the_way_of_a_recipient_and_stops():
+    process = demo("--check")
+
+    out, err = process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 0, out + err
+    assert "10 passed, 0 failed" in out
+
+
+def test_it_runs_until_interrupted_and_leaves_nothing():
+    port = free_port()
+    process = demo("--port", str(port))
+    try:
+        link = until(process, "Open this in a browser").split()[-1]
+        home = Path(until(process, "Settings, logs, mail").split()[-1])
+        page = Visitor().open(link)
+        sent = subprocess.run(
+            [sys.executable, "-m", "demo", "send", "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=SECONDS)
+
+    assert page.form_with("password")
+    assert sent.returncode == 0, sent.stderr
+    assert process.returncode == 0
+    assert "Stopped." in err
     assert not home.exists()
+    with pytest.raises(OSError, match="refused"):
+        Visitor().open(f"http://localhost:{port}/")
 
 
-def _words_until(demo, last):
-    said = ""
-    for line in demo.stdout:
-        said += line.decode()
-        if last in said:
-            break
-    return said
+def test_a_port_in_use_is_named_with_the_way_out():
+    running = demo("--port", str(port := free_port()))
+    try:
+        until(running, "Ctrl-C")
 
+        second = subprocess.run(
+            [sys.executable, "-m", "demo", "--port", str(port)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=SECONDS)
 
-def _processes_of(home):
-    """The command lines that name *home*."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(home) in line:
-            found.append(line)
-    return found
+    assert second.returncode == 1
+    assert f"port {port} is in use" in second.stderr
+    assert "--port" in second.stderr
