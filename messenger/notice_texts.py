@@ -17,6 +17,7 @@ from jinja2 import (
     FileSystemLoader,
     StrictUndefined,
     TemplateError,
+    TemplateNotFound,
     TemplateSyntaxError,
     select_autoescape,
 )
@@ -63,6 +64,10 @@ def render(made: SandboxedEnvironment, name: str, values: Mapping[str, object]) 
         return made.get_template(name).render(values)
     except TemplateSyntaxError as error:
         raise NoticeError(f"{error.filename or name}, line {error.lineno}: {error.message}") from error
+    except TemplateNotFound as error:
+        raise NoticeError(
+            f"{_file(made, name)}: can't read {error}; put it into that folder, and let messenger-milter read it"
+        ) from error
     except (TemplateError, OSError, UnicodeDecodeError) as error:
         raise NoticeError(f"{_file(made, name)}: {error}") from error
     except Exception as error:  # a template is a program: it may raise anything
@@ -73,9 +78,16 @@ def _file(made: SandboxedEnvironment, name: str) -> str:
     loader = made.loader
     if isinstance(loader, ChoiceLoader):
         for folder in loader.loaders:
-            if isinstance(folder, FileSystemLoader) and Path(folder.searchpath[0], name).exists():
-                return str(Path(folder.searchpath[0], name))
+            if isinstance(folder, FileSystemLoader) and _may_be_there(path := Path(folder.searchpath[0], name)):
+                return str(path)
     return name
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that is shut to us
+        return True
 
 
 def _catalogue(folders: list[Path], language: str) -> gettext.NullTranslations:

@@ -5,6 +5,7 @@ import email.policy
 import os
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -384,3 +385,17 @@ def test_a_language_written_from_right_to_left_is_shown_so(tmp_path):
 def test_our_own_templates_are_good():
     for language in ("en", "de", "en_GB"):
         check_templates(Site("Bank", SITE.portal_url, SITE.notice_from, language))
+
+
+def test_templates_that_may_not_be_read_are_a_sentence(tmp_path, monkeypatch):
+    def shut(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    site = replace(SITE, templates=tmp_path)
+    monkeypatch.setattr("jinja2.loaders.os.path.isfile", lambda path: False)
+    monkeypatch.setattr(Path, "exists", shut)
+
+    with pytest.raises(
+        NoticeError, match=r"notice-subject\.txt: can't read notice-subject\.txt; put it into that folder"
+    ):
+        check_templates(site)

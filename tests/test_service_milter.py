@@ -21,6 +21,7 @@ from messenger_milter.service import EX_CONFIG, main
 from messenger_milter.socket_file import SocketError
 
 from .milter_fixtures import ORIGINAL, SENDER, TUNNEL, Answer, Mta, Process, Site, pair, running, write_pair
+from .other_user import needs_open_source
 
 NOBODY = 65534
 BECOME_NOBODY = f"import os; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
@@ -175,6 +176,7 @@ def test_a_port_nobody_takes_notices_at_is_named(site):
     assert f"nobody takes notices at 127.0.0.1:{port}" in result.output
 
 
+@needs_open_source
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 def test_an_unreadable_key_is_named_with_the_mend(site):
     (site.home / "keys" / "recipient.key").chmod(0o600)
@@ -394,6 +396,7 @@ def test_a_sender_that_is_no_longer_pinned_is_refused(site):
     assert site.stored() == []
 
 
+@needs_open_source
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 def test_without_root_the_folder_hands_the_socket_to_postfix(site):
     postfix = grp.getgrnam("postfix").gr_gid
