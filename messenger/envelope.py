@@ -8,6 +8,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -21,6 +22,9 @@ LABEL_OCTETS = 63
 
 #: Longer input is refused unread, so that hostile input never meets the slower rules below.
 INPUT_CHARACTERS = 1024
+
+#: Whoever asks about an address asks several times in a row; the rules are a pure function and give the same again.
+_REMEMBERED = 1024
 
 # RFC 5321, section 4.1.2, with the non-ASCII of RFC 6531, section 3.3.
 _ATEXT = r"A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff"
@@ -55,8 +59,7 @@ def normal(address: str) -> str:
 
     Lower case, NFC, no needless quotes, the domain as A-labels; the result can be sent to.
     """
-    local_part, domain = _parts(address)
-    return f"{quoted(local_part)}@{domain}"
+    return _parts(address)[2]
 
 
 def domain_of(address: str) -> str:
@@ -71,7 +74,7 @@ def local_part_of(address: str) -> str:
 
 def display(address: str) -> str:
     """Return *address* for people to read: the domain in its own script, unless that could pass for another one."""
-    local_part, domain = _parts(address)
+    local_part, domain, _ = _parts(address)
     return f"{quoted(local_part)}@{'.'.join(map(_label_for_people, domain.split('.')))}"
 
 
@@ -82,7 +85,9 @@ def quoted(local_part: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", local_part) + '"'
 
 
-def _parts(address: str) -> tuple[str, str]:
+@lru_cache(_REMEMBERED)
+def _parts(address: str) -> tuple[str, str, str]:
+    """The local part as it is meant, the domain, and both as they are written."""
     if len(address) > INPUT_CHARACTERS:
         raise AddressError(f"an address has at most {ADDRESS_OCTETS} octets; this one has {len(address)} characters")
     bare = address[1:-1] if address.startswith("<") and address.endswith(">") else address
@@ -97,8 +102,7 @@ def _parts(address: str) -> tuple[str, str]:
     local_part = _lower(written)
     _check_characters(address, local_part)
     domain = _domain(address, bare[found.end() + 1 :])
-    _check_lengths(address, local_part, domain)
-    return local_part, domain
+    return local_part, domain, _checked_lengths(address, local_part, domain)
 
 
 def _lower(local_part: str) -> str:
@@ -113,18 +117,20 @@ def _check_characters(address: str, local_part: str) -> None:
             raise AddressError(f"{address!a}: U+{ord(character):04X} has no place in an address")
 
 
-def _check_lengths(address: str, local_part: str, domain: str) -> None:
+def _checked_lengths(address: str, local_part: str, domain: str) -> str:
     if not local_part:
         raise AddressError(f"{address!r}: expected something before the @")
     written = quoted(local_part)
+    whole = f"{written}@{domain}"
     for what, text, limit in (
         ("local part", written, LOCAL_PART_OCTETS),
         ("domain", domain, DOMAIN_OCTETS),
-        ("address", f"{written}@{domain}", ADDRESS_OCTETS),
+        ("address", whole, ADDRESS_OCTETS),
     ):
         size = len(text.encode())
         if size > limit:
             raise AddressError(f"{address!r}: the {what} has {size} octets, at most {limit} are allowed (RFC 5321)")
+    return whole
 
 
 def _domain(address: str, domain: str) -> str:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 
@@ -159,7 +160,8 @@ class Mailbox:
         raise self._no_such_message(name, folder)
 
     def _opened(self, folder: str, create: bool = False) -> AbstractContextManager[Folder]:
-        return opened(self.root.parents[2], (*self.root.parts[-3:], *folder_parts(folder)), create)
+        mail_root, parts = _way(self.root)
+        return opened(mail_root, parts + folder_parts(folder), create)
 
     def _had(self, place: Folder, name: str, folder: str) -> bool:
         """Tell whether *name* was delivered before; if so, it is on disk after this."""
@@ -183,6 +185,12 @@ class Mailbox:
 
     def _no_such_message(self, name: str, folder: str) -> NoSuchMessage:
         return NoSuchMessage(f"{self.root}: no message {name!a} in folder {folder!a}")
+
+
+@lru_cache(1024)
+def _way(maildir: Path) -> tuple[Path, tuple[str, ...]]:
+    """The mail root, and the three directories that lead from there to *maildir*."""
+    return maildir.parents[2], maildir.parts[-3:]
 
 
 def _write(raw: bytes, name: str, directory: int) -> os.stat_result:

@@ -5,6 +5,7 @@ no address leads out of the mail root: whatever is not plainly harmless becomes 
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -22,7 +23,12 @@ _COMPONENT = re.compile(r"(?:[a-z0-9_+=.-]|%[0-9a-f]{2})+")
 
 def path_of(mail_root: Path, address: str) -> Path:
     """Return the Maildir of *address*; AddressError if that is not an address."""
-    return mail_root / _component(domain_of(address)) / _component(local_part_of(address)) / MAILDIR
+    return _path(mail_root, domain_of(address), local_part_of(address))
+
+
+@lru_cache(1024)
+def _path(mail_root: Path, domain: str, local_part: str) -> Path:
+    return mail_root / _component(domain) / _component(local_part) / MAILDIR
 
 
 def address_of(mail_root: Path, path: Path) -> str:
