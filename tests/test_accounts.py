@@ -442,6 +442,22 @@ def test_opening_again_changes_nothing(accounts, path):
     assert rows(path, "SELECT sql FROM sqlite_master") == before
 
 
+def test_a_start_waits_while_another_one_switches_the_new_file_to_wal(path):
+    path.touch()
+    other = sqlite3.connect(path, check_same_thread=False)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM sqlite_master").fetchall()
+    release = threading.Timer(0.3, other.rollback)
+    release.start()
+
+    accounts = Accounts(path, hasher=HASHER)
+
+    release.join()
+    other.close()
+    assert rows(path, "PRAGMA journal_mode") == [("wal",)]
+    assert accounts.find(ALICE) is None
+
+
 def _open_and_sign_up(path, number: int) -> None:
     accounts = Accounts(path, hasher=Hasher(HASHER.cost))
     for count in range(10):
