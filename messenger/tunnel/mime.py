@@ -21,8 +21,11 @@ PKCS7_SIGNATURE = frozenset({"application/pkcs7-signature", "application/x-pkcs7
 _SPACE = b" \t\r\n"
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=" + _SPACE
+#: A line end that no continuation line follows.
+_FIELD_END = re.compile(rb"\n(?![ \t])")
 _TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)\s*(?:;|$)", re.ASCII)
 _PARAMETER = re.compile(r";\s*([\w!#$&^.+*'%-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]*))", re.ASCII | re.DOTALL)
+_QUOTED_PAIR = re.compile(r"\\(.)")
 
 _CHECKED_AT_ONCE = 1 << 16
 
@@ -34,15 +37,15 @@ class Entity:
     """A header block and where its body lies in *data*."""
 
     data: Data
-    fields: tuple[tuple[str, bytes], ...]
+    #: By name in lower case, in the order they stand; each value unfolded.
+    fields: dict[bytes, list[bytes]]
     #: Where the entity begins, where its body begins, where both end.
     start: int
     body: int
     end: int
 
     def values(self, name: str) -> list[bytes]:
-        name = name.lower()
-        return [value for field, value in self.fields if field == name]
+        return self.fields.get(name.lower().encode(), [])
 
     def one(self, name: str) -> bytes:
         """The value of a field that may stand once; empty when it doesn't."""
@@ -55,30 +58,31 @@ class Entity:
 def entity(data: Data, start: int = 0, end: int | None = None) -> Entity:
     """Read the header block at *start*. Line ends may be CRLF or LF, even mixed: milters hand over both."""
     end = len(data) if end is None else end
-    body, lines = _header_lines(data, start, end)
-    fields: list[tuple[str, list[bytes]]] = []
-    for line in lines:
-        if line[:1] in (b" ", b"\t") and fields:
-            fields[-1][1].append(line)
-            continue
-        name, colon, value = line.partition(b":")
+    body, block = _header_block(data, start, end)
+    fields: dict[bytes, list[bytes]] = {}
+    for field in _FIELD_END.split(block) if block else ():
+        name, colon, value = field.partition(b":")
         name = name.rstrip(b" \t")
-        if not colon or not name or not name.isascii() or b" " in name or line[:1] in (b" ", b"\t"):
+        if not colon or not name or not name.isascii() or b" " in name or b"\n" in name or name.startswith(b"\t"):
             raise malformed("a line in a header block is no header field")
-        fields.append((name.decode("ascii").lower(), [value]))
-    return Entity(data, tuple((name, b"".join(value).strip()) for name, value in fields), start, body, end)
+        if b"\n" in value:
+            value = value.replace(b"\r\n", b"").replace(b"\n", b"")
+        fields.setdefault(name.lower(), []).append(value.strip())
+    return Entity(data, fields, start, body, end)
 
 
-def _header_lines(data: Data, start: int, end: int) -> tuple[int, list[bytes]]:
-    """Where the body begins, and the lines before the empty one, without their line ends."""
-    if data[start : min(start + 2, end)] == b"\r\n" or data[start : start + 1] == b"\n":
-        return start + (2 if data[start : start + 1] == b"\r" else 1), []
+def _header_block(data: Data, start: int, end: int) -> tuple[int, bytes]:
+    """Where the body begins, and what stands before the empty line."""
+    if data.startswith((b"\r\n", b"\n"), start, end):
+        return start + (2 if data[start] == 0x0D else 1), b""
     window = min(end, start + MAX_HEADER)
-    crlf, lf = data.find(b"\n\r\n", start, window), data.find(b"\n\n", start, window)
-    if crlf < 0 and lf < 0:
+    stop, body = data.find(b"\n\r\n", start, window), 3
+    lf = data.find(b"\n\n", start, window if stop < 0 else stop + 1)
+    if lf >= 0:
+        stop, body = lf, 2
+    if stop < 0:
         raise malformed(f"no header block of at most {MAX_HEADER} bytes")
-    stop, body = (lf, lf + 2) if crlf < 0 or 0 <= lf < crlf else (crlf, crlf + 3)
-    return body, [line.removesuffix(b"\r") for line in bytes(data[start:stop]).split(b"\n")]
+    return stop + body, bytes(data[start:stop])
 
 
 def content_type(part: Entity) -> tuple[str, dict[str, str]]:
@@ -94,7 +98,7 @@ def content_type(part: Entity) -> tuple[str, dict[str, str]]:
     for name, quoted, token in _PARAMETER.findall(text, found.end(1)):
         if name.lower() in parameters:
             raise malformed(f"the parameter {name[:40]} stands twice in a Content-Type")
-        parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted else token
+        parameters[name.lower()] = _QUOTED_PAIR.sub(r"\1", quoted) if quoted else token
     return found[1].lower(), parameters
 
 

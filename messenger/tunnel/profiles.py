@@ -121,6 +121,8 @@ def _options(content: mime.Entity, policy: Policy) -> frozenset[str]:
 
 
 def _values(entity: mime.Entity, names: tuple[str, ...]) -> list[bytes]:
+    if len(names) == 1:
+        return entity.values(names[0])
     return [value for name in dict.fromkeys(name.lower() for name in names) for value in entity.values(name)]
 
 
