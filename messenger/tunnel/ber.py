@@ -32,7 +32,7 @@ _INDEFINITE = -1
 class Reader:
     """A place in BER data. Each method takes the element at that place and moves on; none looks back."""
 
-    __slots__ = ("_stack", "data", "end", "left", "pos", "view")
+    __slots__ = ("_marked", "_stack", "data", "end", "left", "pos", "view")
 
     def __init__(self, data: bytes | bytearray, pos: int = 0, end: int | None = None) -> None:
         self.data = data
@@ -40,45 +40,47 @@ class Reader:
         self.pos = pos
         self.end = len(data) if end is None else end
         self.left = FREE_ELEMENTS + (self.end - pos) // BYTES_PER_ELEMENT
+        #: Does a mark end the present element? And of those around it: where each ends, and whether by a mark.
+        self._marked = False
         self._stack: list[tuple[int, bool]] = []
 
     def header(self) -> tuple[int, int]:
         """Pass over tag and length; give both. The length is -1 where the end is marked instead."""
-        pos, data = self.pos, self.data
+        pos, data, end = self.pos, self.data, self.end
         self.left -= 1
         if self.left < 0:
             raise malformed("BER: too many elements for the size of the mail")
-        if pos + 2 > self.end:
+        if pos + 2 > end:
             raise malformed("BER: ends within an element")
         tag, length = data[pos], data[pos + 1]
         if tag & 0x1F == 0x1F:
             raise malformed("BER: a tag number above 30, none is expected")
         pos += 2
-        if length == 0x80:
-            if not tag & CONSTRUCTED:
-                raise malformed("BER: a primitive element without length")
-            self.pos = pos
-            return tag, _INDEFINITE
-        if length > 0x80:
+        if length >= 0x80:
+            if length == 0x80:
+                if not tag & CONSTRUCTED:
+                    raise malformed("BER: a primitive element without length")
+                self.pos = pos
+                return tag, _INDEFINITE
             octets = length & 0x7F
-            if octets > 8 or pos + octets > self.end:
+            if octets > 8 or pos + octets > end:
                 raise malformed(f"BER: a length of {octets} octets")
             length = int.from_bytes(data[pos : pos + octets], "big")
             pos += octets
-        if pos + length > self.end:
+        if pos + length > end:
             raise malformed("BER: an element is longer than what holds it")
         self.pos = pos
         return tag, length
 
     def peek(self) -> int:
         """The tag that comes next, or -1 where the present element ends."""
-        return self.data[self.pos] if self.more() else -1
+        if self._marked:
+            return -1 if self._at_end_mark() else self.data[self.pos]
+        return self.data[self.pos] if self.pos < self.end else -1
 
     def more(self) -> bool:
         """Is there another element within the present one?"""
-        if self._stack and self._stack[-1][1]:
-            return not self._at_end_mark()
-        return self.pos < self.end
+        return not self._at_end_mark() if self._marked else self.pos < self.end
 
     def enter(self, tag: int) -> None:
         """Step into a constructed element."""
@@ -87,38 +89,40 @@ class Reader:
             raise malformed(f"BER: expected tag {tag:#04x}, found {found:#04x}")
         if len(self._stack) >= MAX_DEPTH:
             raise malformed("BER: nested too deep")
-        self._stack.append((self.end, length == _INDEFINITE))
+        self._stack.append((self.end, self._marked))
+        self._marked = length == _INDEFINITE
         if length != _INDEFINITE:
             self.end = self.pos + length
 
     def leave(self) -> None:
         """Step out of it. What was not read of it is an error: nothing unknown is passed over in silence."""
-        end, indefinite = self._stack.pop()
-        if indefinite:
+        if self._marked:
             if not self._at_end_mark():
                 raise malformed("BER: more in an element than belongs there")
             self.pos += 2
         elif self.pos != self.end:
             raise malformed("BER: more in an element than belongs there")
-        self.end = end
+        self.end, self._marked = self._stack.pop()
 
     def skip(self) -> None:
         """Pass over one element, whatever is in it."""
-        open_marks = 0
-        while True:
-            if open_marks and self._at_end_mark():
+        _, length = self.header()
+        if length != _INDEFINITE:
+            self.pos += length
+            return
+        open_marks = 1
+        while open_marks:
+            if self._at_end_mark():
                 self.pos += 2
                 open_marks -= 1
+                continue
+            _, length = self.header()
+            if length != _INDEFINITE:
+                self.pos += length
+            elif open_marks < MAX_DEPTH:
+                open_marks += 1
             else:
-                _, length = self.header()
-                if length == _INDEFINITE:
-                    open_marks += 1
-                    if open_marks > MAX_DEPTH:
-                        raise malformed("BER: nested too deep")
-                else:
-                    self.pos += length
-            if not open_marks:
-                return
+                raise malformed("BER: nested too deep")
 
     def element(self, limit: int = MAX_SMALL) -> bytes:
         """The whole next element, tag and length included."""
@@ -126,7 +130,7 @@ class Reader:
         self.skip()
         if self.pos - start > limit:
             raise malformed(f"BER: an element of {self.pos - start} bytes where {limit} are plenty")
-        return bytes(self.view[start : self.pos])
+        return bytes(self.data[start : self.pos])
 
     def primitive(self, tag: int, limit: int = MAX_SMALL) -> bytes:
         """The content of a primitive element."""
@@ -135,8 +139,9 @@ class Reader:
             raise malformed(f"BER: expected tag {tag:#04x}, found {found:#04x}")
         if length > limit:
             raise malformed(f"BER: an element of {length} bytes where {limit} are plenty")
-        self.pos += length
-        return bytes(self.view[self.pos - length : self.pos])
+        start = self.pos
+        self.pos = end = start + length
+        return bytes(self.data[start:end])
 
     def oid(self) -> bytes:
         """The content octets of an OBJECT IDENTIFIER; they compare as they stand."""

@@ -4,7 +4,9 @@ Takes bytes and places in them, gives places. Header blocks are capped before an
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pybase64
 
@@ -85,11 +87,17 @@ def _header_block(data: Data, start: int, end: int) -> tuple[int, bytes]:
     return stop + body, bytes(data[start:stop])
 
 
-def content_type(part: Entity) -> tuple[str, dict[str, str]]:
+def content_type(part: Entity) -> tuple[str, Mapping[str, str]]:
     """Type and parameters, names in lower case; empty when there is none or it can't be read."""
     value = part.one("content-type")
     if len(value) > MAX_CONTENT_TYPE:
         raise malformed(f"a Content-Type of {len(value)} bytes")
+    return _content_type(value)
+
+
+# A program writes the same types into each of its mails; what differs is a boundary.
+@lru_cache(64)
+def _content_type(value: bytes) -> tuple[str, Mapping[str, str]]:
     text = value.decode("latin-1")
     found = _TYPE.match(text)
     if not found:
@@ -98,7 +106,7 @@ def content_type(part: Entity) -> tuple[str, dict[str, str]]:
     for name, quoted, token in _PARAMETER.findall(text, found.end(1)):
         if name.lower() in parameters:
             raise malformed(f"the parameter {name[:40]} stands twice in a Content-Type")
-        parameters[name.lower()] = _QUOTED_PAIR.sub(r"\1", quoted) if quoted else token
+        parameters[name.lower()] = _QUOTED_PAIR.sub(r"\1", quoted) if "\\" in quoted else quoted or token
     return found[1].lower(), parameters
 
 

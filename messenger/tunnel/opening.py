@@ -5,7 +5,7 @@ leaves here before the signature of a pinned certificate over it is verified.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -126,7 +126,7 @@ def canonical_line_ends(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _is_cms(kind: str, parameters: dict[str, str]) -> bool:
+def _is_cms(kind: str, parameters: Mapping[str, str]) -> bool:
     """S/MIME's types, and what some programs make of them: RFC 8551, 3.2.1 and 3.9, by the file's name."""
     return kind in mime.PKCS7_MIME or (
         kind == "application/octet-stream" and parameters.get("name", "").lower().endswith(".p7m")

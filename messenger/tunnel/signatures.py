@@ -10,6 +10,7 @@ from .parameters import pss
 from .refused import unsupported
 
 _NO_PARAMETERS = (b"", bytes((NULL, 0)))
+_ECDSA = {digest: ec.ECDSA(hash_) for digest, hash_ in oids.HASHES.items()}
 
 
 def fits(key: PublicKey, algorithm: bytes, parameters: bytes, digest: bytes, signature: bytes, message: bytes) -> bool:
@@ -21,7 +22,7 @@ def fits(key: PublicKey, algorithm: bytes, parameters: bytes, digest: bytes, sig
         elif isinstance(key, ec.EllipticCurvePublicKey):
             if oids.ECDSA_SIGNATURES.get(algorithm) != digest or parameters not in _NO_PARAMETERS:
                 raise unsupported("a signature by an EC key that is not ECDSA with the hash of its digest")
-            key.verify(signature, message, ec.ECDSA(hash_))
+            key.verify(signature, message, _ECDSA[digest])
         elif isinstance(key, ed25519.Ed25519PublicKey):
             if algorithm != oids.ED25519 or parameters:
                 raise unsupported("a signature by an Ed25519 key that is not Ed25519")
