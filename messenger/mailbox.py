@@ -37,6 +37,8 @@ TRASH = "Trash"
 
 #: What a crash left in tmp/ goes after as many seconds (https://cr.yp.to/proto/maildir.html: 36 hours).
 LEFTOVER_SECONDS = 36 * 3600
+#: The first delivery of an hour looks for such; the directory itself says when the last one was.
+_HOUR = 3600
 
 #: More than the clock of a file system takes from one tick to the next.
 _TICK_NANOSECONDS = 1_000_000_000
@@ -90,6 +92,7 @@ class Mailbox:
         info = INFO + checked_flags(flags) if flags else ""
         with self._opened(folder, create=True) as place:
             looked = os.fstat(place.cur).st_mtime_ns
+            last_delivery = os.fstat(place.tmp).st_mtime
             if self._had(place, name, folder):
                 return False
             temporary = f"{name}.{token_hex(8)}"  # two deliveries never share a file
@@ -101,7 +104,8 @@ class Mailbox:
             finally:
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=place.tmp)
-            _remove_leftovers(place.tmp, written.st_mtime)
+            if written.st_mtime // _HOUR != last_delivery // _HOUR:
+                _remove_leftovers(place.tmp, written.st_mtime)
             if os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - _TICK_NANOSECONDS:
                 return linked  # nothing has come to cur/ since we looked there
             return linked and not _withdrawn(place, name, written.st_ino)
@@ -195,13 +199,16 @@ def _way(maildir: Path) -> tuple[Path, tuple[str, ...]]:
 
 def _write(raw: bytes, name: str, directory: int) -> os.stat_result:
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(name, how, FILE_MODE, dir_fd=directory), "wb", buffering=0) as file:
-        os.fchmod(file.fileno(), FILE_MODE)  # whatever the umask is
+    descriptor = os.open(name, how, FILE_MODE, dir_fd=directory)
+    try:
+        os.fchmod(descriptor, FILE_MODE)  # whatever the umask is
         rest = memoryview(raw)
         while rest:
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno())
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _link(temporary: str, tmp: int, file_name: str, target: int) -> bool:

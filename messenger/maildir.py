@@ -174,8 +174,8 @@ def _opened(stack: ExitStack, mail_root: Path, parts: tuple[str, ...], create: b
 
 
 def _folder(stack: ExitStack, mail_root: Path, parts: tuple[str, ...]) -> Folder:
-    base = _open_root(stack, mail_root)
-    for part in parts[:-1]:
+    base = _open_first(stack, mail_root, parts[0])
+    for part in parts[1:-1]:
         base = _open(stack, part, base, _REACH)
     base = _open(stack, parts[-1], base)
     try:
@@ -184,6 +184,17 @@ def _folder(stack: ExitStack, mail_root: Path, parts: tuple[str, ...]) -> Folder
         # Never finished, or restored from a backup that leaves out what is empty.
         _create(mail_root, parts)
         return Folder(base, *(_open(stack, name, base) for name in _DIRECTORIES))
+
+
+def _open_first(stack: ExitStack, mail_root: Path, part: str) -> int:
+    """Open the directory *part* of the mail root. Links may lead to the root; *part* itself must be none."""
+    try:
+        descriptor = os.open(f"{mail_root}/{part}", _REACH)
+    except FileNotFoundError:
+        _open_root(stack, mail_root)  # says so if it is the root that is missing
+        raise
+    stack.callback(os.close, descriptor)
+    return descriptor
 
 
 def _open_root(stack: ExitStack, mail_root: Path) -> int:

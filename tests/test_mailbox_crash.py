@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from messenger import mailbox
 from messenger.mailbox import MailboxError, mailbox_of
 
 from .mailbox_fixtures import NAME, RAW, REPOSITORY, anna_fixture, files, names, root_fixture  # noqa: F401
@@ -126,10 +128,34 @@ def test_leftovers_of_crashes_go_after_36_hours(anna):
     for path, age in ((old, 37), (young, 35)):
         path.write_bytes(b"half a ma")
         os.utime(path, (time.time() - age * 3600,) * 2)
+    os.utime(anna.root / "tmp", (time.time() - 3600,) * 2)
 
     anna.deliver(RAW, "another")
 
     assert files(anna, "tmp") == ["young"]
+
+
+def test_leftovers_of_crashes_are_looked_for_once_an_hour(anna, monkeypatch):
+    looked = []
+    monkeypatch.setattr(mailbox, "_remove_leftovers", lambda tmp, now: looked.append(now))
+    real = os.fstat
+
+    def fstat(descriptor):
+        """As if the clock stood still a second before the hour."""
+        found = real(descriptor)
+        return SimpleNamespace(st_mtime=3599.0, st_mtime_ns=found.st_mtime_ns, st_ino=found.st_ino)
+
+    anna.deliver(RAW, "first")
+    looked.clear()
+    monkeypatch.setattr(os, "fstat", fstat)
+    anna.deliver(RAW, "second")
+    assert looked == []
+    monkeypatch.setattr(os, "fstat", real)
+    os.utime(anna.root / "tmp", (time.time() - 3600,) * 2)
+
+    anna.deliver(RAW, "third")
+
+    assert len(looked) == 1
 
 
 def test_a_maildir_restored_without_its_empty_folders_works_again(anna):
