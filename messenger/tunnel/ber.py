@@ -72,6 +72,21 @@ class Reader:
         self.pos = pos
         return tag, length
 
+    def _length_of(self, tag: int) -> int:
+        """Pass over the header of an element that must have *tag*; give its length."""
+        pos, data = self.pos + 2, self.data
+        # By far the most: a tag as expected, a length in one octet. All else goes the long way.
+        if pos <= self.end and data[pos - 2] == tag and self.left > 0:
+            length = data[pos - 1]
+            if length < 0x80 and pos + length <= self.end:
+                self.left -= 1
+                self.pos = pos
+                return length
+        found, length = self.header()
+        if found != tag:
+            raise malformed(f"BER: expected tag {tag:#04x}, found {found:#04x}")
+        return length
+
     def peek(self) -> int:
         """The tag that comes next, or -1 where the present element ends."""
         if self._marked:
@@ -84,14 +99,12 @@ class Reader:
 
     def enter(self, tag: int) -> None:
         """Step into a constructed element."""
-        found, length = self.header()
-        if found != tag:
-            raise malformed(f"BER: expected tag {tag:#04x}, found {found:#04x}")
+        length = self._length_of(tag)
         if len(self._stack) >= MAX_DEPTH:
             raise malformed("BER: nested too deep")
         self._stack.append((self.end, self._marked))
         self._marked = length == _INDEFINITE
-        if length != _INDEFINITE:
+        if not self._marked:
             self.end = self.pos + length
 
     def leave(self) -> None:
@@ -134,9 +147,7 @@ class Reader:
 
     def primitive(self, tag: int, limit: int = MAX_SMALL) -> bytes:
         """The content of a primitive element."""
-        found, length = self.header()
-        if found != tag:
-            raise malformed(f"BER: expected tag {tag:#04x}, found {found:#04x}")
+        length = self._length_of(tag)
         if length > limit:
             raise malformed(f"BER: an element of {length} bytes where {limit} are plenty")
         start = self.pos
