@@ -9,10 +9,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Self
 
 from .errors import MessengerError
 
@@ -143,6 +144,17 @@ def folder_parts(folder: str) -> tuple[str, ...]:
     return (f".{folder}",)
 
 
+class _Held(list[int]):
+    """Descriptors that are closed at the end of a ``with``."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self:
+            os.close(self.pop())
+
+
 @contextmanager
 def opened(mail_root: Path, parts: tuple[str, ...], create: bool = False) -> Iterator[Folder]:
     """Open the folder that *parts* lead to; NoSuchFolder if it isn't there and *create* is not set.
@@ -150,54 +162,54 @@ def opened(mail_root: Path, parts: tuple[str, ...], create: bool = False) -> Ite
     What the operating system complains of while it is open becomes a MailboxError with a mend.
     """
     try:
-        with ExitStack() as stack:
-            yield _opened(stack, mail_root, parts, create)
+        with _Held() as held:
+            yield _opened(held, mail_root, parts, create)
     except OSError as error:
         mend = _MENDS.get(error.errno or 0, "")
         raise MailboxError(f"{mail_root.joinpath(*parts)}: {error.strerror or error}{mend}") from error
 
 
-def _open(stack: ExitStack, name: str, directory: int, how: int = _READ) -> int:
+def _open(held: _Held, name: str, directory: int, how: int = _READ) -> int:
     descriptor = os.open(name, how, dir_fd=directory)
-    stack.callback(os.close, descriptor)
+    held.append(descriptor)
     return descriptor
 
 
-def _opened(stack: ExitStack, mail_root: Path, parts: tuple[str, ...], create: bool) -> Folder:
+def _opened(held: _Held, mail_root: Path, parts: tuple[str, ...], create: bool) -> Folder:
     try:
-        return _folder(stack, mail_root, parts)
+        return _folder(held, mail_root, parts)
     except FileNotFoundError as error:
         if not create:
             raise NoSuchFolder(f"{mail_root.joinpath(*parts)}: no such folder") from error
     _create(mail_root, parts)
-    return _folder(stack, mail_root, parts)
+    return _folder(held, mail_root, parts)
 
 
-def _folder(stack: ExitStack, mail_root: Path, parts: tuple[str, ...]) -> Folder:
-    base = _open_first(stack, mail_root, parts[0])
+def _folder(held: _Held, mail_root: Path, parts: tuple[str, ...]) -> Folder:
+    base = _open_first(held, mail_root, parts[0])
     for part in parts[1:-1]:
-        base = _open(stack, part, base, _REACH)
-    base = _open(stack, parts[-1], base)
+        base = _open(held, part, base, _REACH)
+    base = _open(held, parts[-1], base)
     try:
-        return Folder(base, *(_open(stack, name, base) for name in _DIRECTORIES))
+        return Folder(base, *(_open(held, name, base) for name in _DIRECTORIES))
     except FileNotFoundError:
         # Never finished, or restored from a backup that leaves out what is empty.
         _create(mail_root, parts)
-        return Folder(base, *(_open(stack, name, base) for name in _DIRECTORIES))
+        return Folder(base, *(_open(held, name, base) for name in _DIRECTORIES))
 
 
-def _open_first(stack: ExitStack, mail_root: Path, part: str) -> int:
+def _open_first(held: _Held, mail_root: Path, part: str) -> int:
     """Open the directory *part* of the mail root. Links may lead to the root; *part* itself must be none."""
     try:
         descriptor = os.open(f"{mail_root}/{part}", _REACH)
     except FileNotFoundError:
-        _open_root(stack, mail_root)  # says so if it is the root that is missing
+        _open_root(held, mail_root)  # says so if it is the root that is missing
         raise
-    stack.callback(os.close, descriptor)
+    held.append(descriptor)
     return descriptor
 
 
-def _open_root(stack: ExitStack, mail_root: Path) -> int:
+def _open_root(held: _Held, mail_root: Path) -> int:
     try:
         descriptor = os.open(mail_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -205,19 +217,19 @@ def _open_root(stack: ExitStack, mail_root: Path) -> int:
         raise MailboxError(
             f"{mail_root}: no mail root there; mount its disk, or let `messenger setup` make the folder"
         ) from error
-    stack.callback(os.close, descriptor)
+    held.append(descriptor)
     return descriptor
 
 
 def _create(mail_root: Path, parts: tuple[str, ...]) -> None:
     """Make the folder and all above it. tmp comes last: who finds it, finds everything else safe on disk."""
-    with ExitStack() as stack:
-        base = _open_root(stack, mail_root)
+    with _Held() as held:
+        base = _open_root(held, mail_root)
         for part in parts:
             _make(part, base)
             # Also when somebody else made it: he may not have come to this yet.
             os.fsync(base)
-            base = _open(stack, part, base)
+            base = _open(held, part, base)
         for name in ("new", "cur"):
             _make(name, base)
         if parts[-1].startswith("."):

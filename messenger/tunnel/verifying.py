@@ -112,11 +112,15 @@ def verify(info: SignerInfo, forms: Iterable[Span], pinned: tuple[Signer, ...], 
 
 def _signed_by(signer: Signer, info: SignerInfo) -> bool:
     """Signed as the attributes stand, or, as RFC 5652 (5.4) wants it, in the order of DER."""
-    standing, ordered = der.element(SET, *info.attributes), der.set_of(info.attributes)
-    return any(
-        signatures.fits(signer.key, info.algorithm, info.parameters, info.digest, info.signature, message)
-        for message in dict.fromkeys((standing, ordered))
-    )
+    standing = der.element(SET, *info.attributes)
+    if _fits(signer, info, standing):
+        return True
+    ordered = der.set_of(info.attributes)
+    return ordered != standing and _fits(signer, info, ordered)
+
+
+def _fits(signer: Signer, info: SignerInfo, message: bytes) -> bool:
+    return signatures.fits(signer.key, info.algorithm, info.parameters, info.digest, info.signature, message)
 
 
 def _signer_info(reader: Reader) -> SignerInfo:
