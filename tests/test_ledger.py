@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_the_check_makes_no_folder_that_the_milter_then_could_not_write_to(ledge
 
 
 def test_pruning_forgets_the_old_and_keeps_the_new(ledger):
-    ledger.enter(DIGEST, "ann@example.org")
+    Ledger(ledger.root).enter(DIGEST, "ann@example.org")  # another run: entries of one run and day share a date
     ledger.enter(OTHER, "ann@example.org")
     [old] = ledger.root.rglob(f"{DIGEST}*")
     os.utime(old, (1_000, 1_000))
@@ -97,6 +98,18 @@ def test_pruning_forgets_the_old_and_keeps_the_new(ledger):
 
     assert not ledger.has(DIGEST, "ann@example.org")
     assert ledger.has(OTHER, "ann@example.org")
+
+
+def test_pruning_sweeps_the_stamps_of_earlier_runs_and_keeps_their_entries(ledger):
+    Ledger(ledger.root).enter(DIGEST, "ann@example.org")
+    [stamp] = ledger.root.glob(".stamp-*")
+    three_days_ago = time.time() - 3 * 86_400
+    os.utime(stamp, (three_days_ago, three_days_ago))
+
+    ledger.prune(older_than=time.time() - 30 * 86_400)
+
+    assert not stamp.exists()
+    assert ledger.has(DIGEST, "ann@example.org")
 
 
 def test_pruning_a_ledger_that_was_never_used_is_nothing(ledger):
@@ -116,14 +129,18 @@ def test_syncing_puts_each_touched_folder_on_disk_once(ledger, monkeypatch):
     assert sorted(synced) == ["ab", "cd"]
 
 
+def folders(ledger: Ledger) -> set[Path]:
+    return {path for path in ledger.root.iterdir() if path.is_dir()}
+
+
 def test_preparing_makes_all_folders_that_entries_can_lie_in(ledger):
     ledger.prepare()
-    before = set(ledger.root.iterdir())
+    before = folders(ledger)
 
     ledger.enter(DIGEST, "ann@example.org")
 
     assert len(before) == 256
-    assert set(ledger.root.iterdir()) == before
+    assert folders(ledger) == before
 
 
 def test_each_folder_can_be_entered_whatever_the_umask_is(ledger):
@@ -134,7 +151,7 @@ def test_each_folder_can_be_entered_whatever_the_umask_is(ledger):
     finally:
         os.umask(before)
 
-    assert {shard.stat().st_mode & 0o777 for shard in ledger.root.iterdir()} == {0o700}
+    assert {shard.stat().st_mode & 0o777 for shard in folders(ledger)} == {0o700}
 
 
 def test_a_folder_that_an_earlier_umask_closed_is_opened_again(ledger):

@@ -19,6 +19,8 @@ from pathlib import Path
 from messenger.envelope import normal
 from messenger.errors import MessengerError
 
+from .stamp import DAY_SECONDS, Stamp
+
 #: How long one mail waits for another callback that has the same mail in hand.
 TURN_SECONDS = 60.0
 #: 256 folders, so that none of them grows too large to search.
@@ -47,6 +49,7 @@ class Ledger:
         self._turns: dict[str, _Turn] = {}
         self._unsynced: set[str] = set()
         self._lock = threading.Lock()
+        self._stamp = Stamp(root)
 
     def has(self, digest: str, address: str) -> bool:
         """Whether *address* has been told about this mail."""
@@ -68,11 +71,10 @@ class Ledger:
         shard = self._shard(digest)
         try:
             try:
-                handle = _create(entry)
+                self._stamp.put(entry)
             except FileNotFoundError:
                 self._make_shard(Path(shard))
-                handle = _create(entry)
-            os.close(handle)
+                self._stamp.put(entry)
         except OSError as error:
             raise self._unwritable(error) from error
         with self._lock:
@@ -111,8 +113,12 @@ class Ledger:
                     del self._turns[digest]
 
     def prune(self, older_than: float) -> int:
-        """Forget the entries made before *older_than* (seconds since 1970); return how many."""
+        """Forget the entries made before *older_than* (seconds since 1970); return how many.
+
+        An entry's date is that of its stamp: it may go up to a day early.
+        """
         forgotten = 0
+        self._stamp.sweep(time.time() - 2 * DAY_SECONDS)
         for shard in self._shards():
             with os.scandir(shard) as entries:
                 for entry in entries:
@@ -179,10 +185,6 @@ def _make_folder(folder: Path) -> None:
     # Whatever the umask is, here or in another thread: in a folder that can't be entered no mail would ever count.
     if stat.S_IMODE(folder.stat().st_mode) != FOLDER_MODE:
         folder.chmod(FOLDER_MODE)
-
-
-def _create(entry: str) -> int:
-    return os.open(entry, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:
