@@ -19,6 +19,7 @@ from .mailbox_paths import address_of, path_of
 from .maildir import (
     FILE_MODE,
     INFO,
+    TICK_NANOSECONDS,
     Folder,
     MailboxError,
     NoSuchFolder,
@@ -39,9 +40,6 @@ TRASH = "Trash"
 LEFTOVER_SECONDS = 36 * 3600
 #: The first delivery of an hour looks for such; the directory itself says when the last one was.
 _HOUR = 3600
-
-#: More than the clock of a file system takes from one tick to the next.
-_TICK_NANOSECONDS = 1_000_000_000
 
 #: How often a message may change its file's name under our hands before we give up.
 _TRIES = 8
@@ -106,7 +104,7 @@ class Mailbox:
                     os.unlink(temporary, dir_fd=place.tmp)
             if written.st_mtime // _HOUR != last_delivery // _HOUR:
                 _remove_leftovers(place.tmp, written.st_mtime)
-            if os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - _TICK_NANOSECONDS:
+            if os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - TICK_NANOSECONDS:
                 return linked  # nothing has come to cur/ since we looked there
             return linked and not _withdrawn(place, name, written.st_ino)
 
@@ -144,6 +142,8 @@ class Mailbox:
         added, removed = checked_flags(add), checked_flags(remove)
         with self._found(name, folder) as place:
             for directory, file_name in _files(place, name):
+                if _merged(place, directory, name):
+                    continue
                 flags = _flags(file_name, added, removed)
                 with suppress(FileNotFoundError):
                     # Not synced: after a power cut a mail may be unread again, and no more is lost than that.
@@ -155,6 +155,8 @@ class Mailbox:
         """Move a message from *folder* to another, which is made if need be. It keeps its flags and its date."""
         with self._found(name, folder) as place, self._opened(to, create=True) as target:
             for directory, file_name in _files(place, name):
+                if _merged(place, directory, name):
+                    continue
                 with suppress(FileNotFoundError):
                     _rename(file_name, directory, name + INFO + _flags(file_name), target.cur)
                     # The new place first: after a power cut it may be in both, never in none.
@@ -236,6 +238,19 @@ def _withdrawn(place: Folder, name: str, inode: int) -> bool:
         os.unlink(name, dir_fd=place.new)
     except FileNotFoundError:
         return False
+    return True
+
+
+def _merged(place: Folder, directory: int, name: str) -> bool:
+    """Put a copy in new/ over one in cur/, where two deliveries of one mail left both: a rename never loses the last.
+
+    It happens when the first is opened in the moment before the second looks for it (``_withdrawn``).
+    """
+    seen = place.seen_file_of(name) if directory == place.new else None
+    if seen is None:
+        return False
+    with suppress(FileNotFoundError):
+        _rename(name, place.new, seen, place.cur)
     return True
 
 

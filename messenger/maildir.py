@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,13 @@ INFO = ":2,"
 # Every name that a message in cur/ has while it bears no flags but these. Trying all is faster than listing a folder
 # of thousands, and does not depend on its size. Not in here: Dovecot's keywords (a to z), and flags of other programs.
 INFOS = ("", *(INFO + "".join(chosen) for count in range(7) for chosen in combinations(FLAGS, count)))
+
+# Who changes flags may take a message from a name not tried yet to one that was. So where that can have happened we
+# look again, the other way round, and twice: one rename is seen for sure, several at once almost so.
+_LOOKS = (INFOS, INFOS[::-1], INFOS, INFOS[::-1])
+
+#: More than the clock of a file system takes from one tick to the next.
+TICK_NANOSECONDS = 1_000_000_000
 
 _DIRECTORIES = ("tmp", "new", "cur")
 _REACH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -84,9 +92,12 @@ class Folder:
             # Who hasn't logged in yet has nothing there; many mails are for such people.
             if next(files, None) is None:
                 return None
-        for info in INFOS:
-            if os.access(name + info, os.F_OK, dir_fd=self.cur, follow_symlinks=False):
-                return name + info
+        for infos in _LOOKS:
+            for info in infos:
+                if os.access(name + info, os.F_OK, dir_fd=self.cur, follow_symlinks=False):
+                    return name + info
+            if os.fstat(self.cur).st_mtime_ns < time.time_ns() - TICK_NANOSECONDS:
+                return None
         return None
 
     def has_folder(self, folder: str) -> bool:

@@ -198,6 +198,28 @@ def test_many_at_once_while_a_reader_opens_and_flags_leave_one_copy(anna):
     assert min(delivered.values()) >= 1
 
 
+@pytest.fixture
+def twice_there(anna):
+    """What two deliveries of one mail leave when the first is opened while the second looks for it."""
+    anna.deliver(RAW, "other")
+    (anna.root / "cur" / f"{NAME}:2,F").write_bytes(RAW)
+    (anna.root / "new" / NAME).write_bytes(RAW)
+    return anna
+
+
+def test_two_copies_of_one_mail_become_one_when_it_is_opened(twice_there):
+    twice_there.flag(NAME, add="S")
+
+    assert [file for file in files(twice_there) if NAME in file] == [f"cur/{NAME}:2,FS"]
+
+
+def test_two_copies_of_one_mail_become_one_when_it_is_moved(twice_there):
+    twice_there.move(NAME, "", "Archive")
+
+    assert [entry.name for entry in twice_there.list()] == ["other"]
+    assert [entry.flags for entry in twice_there.list("Archive")] == ["F"]
+
+
 def test_a_copy_is_taken_back_when_another_was_first_and_has_been_opened(anna, monkeypatch):
     anna.deliver(b"", "other")
     os.utime(anna.root / "cur", (1_700_000_000, 1_700_000_000))  # nobody has been here for long
