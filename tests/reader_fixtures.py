@@ -1,6 +1,7 @@
 """A reader to ask: real accounts file, real mail root, a clock to turn, and cheap hashes."""
 
 import re
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,3 +103,15 @@ def portal(home: Path, *, hasher: Hasher | None = None, **more: str) -> Portal:
     clock = Clock()
     app = create_app(settings_for(home, **more), clock=clock, hasher=hasher or Hasher(CHEAP))
     return Portal(app, clock, home, base=more.get("portal", PORTAL))
+
+
+def everything(site: Portal) -> list[tuple[object, ...]]:
+    """All rows of all tables: what a page may have changed."""
+    database = sqlite3.connect(site.home / "accounts" / "accounts.sqlite")
+    tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return [row for table in tables for row in database.execute(f'SELECT * FROM "{table}"')]
+
+
+def heading(page: str) -> str:
+    found = re.search(r"<h1>(.*?)</h1>", page)
+    return found[1] if found else ""

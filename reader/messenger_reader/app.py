@@ -14,7 +14,7 @@ from messenger.accounts import Accounts
 from messenger.link import load_key
 from messenger.passwords import Hasher
 
-from . import access, account_pages, context, error_pages, help_pages, look, mail_pages
+from . import access, context, error_pages, help_pages, login_pages, look, mail_pages, signup_pages
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -43,7 +43,7 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
     access.install(app, config.site.portal_url)
     error_pages.install(app)
     app.add_url_rule("/healthz", access.HEALTH, _health)
-    for blueprint in (account_pages.pages, mail_pages.pages, help_pages.pages):
+    for blueprint in (login_pages.pages, signup_pages.pages, mail_pages.pages, help_pages.pages):
         app.register_blueprint(blueprint)
     if config.reader.trusted_proxies:
         count = config.reader.trusted_proxies
