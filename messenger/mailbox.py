@@ -81,6 +81,11 @@ class Mailbox:
         except NoSuchFolder:
             return 0, 0
 
+    def ensure(self) -> None:
+        """Make the empty mailbox, unless it is there: what else belongs to the person lies beside it."""
+        with self._opened("", create=True):
+            pass
+
     def deliver(self, raw: bytes, name: str, folder: str = "", flags: str = "") -> bool:
         """Keep *raw* under *name*, on disk when this returns. False: it was there already, whatever its flags are now.
 

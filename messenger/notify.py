@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 
-from . import envelope
+from . import envelope, visible
 from .notice_mail import mail, mailbox, unstructured
 from .notice_texts import HTML, SOURCE, SUBJECT, TEXT, NoticeError, environment, render
 
@@ -28,7 +28,6 @@ SUBJECT_CHARACTERS = 150
 
 #: Plain "en" would put the month first and count to twelve; this portal speaks to the whole world.
 _FORMATS = {SOURCE: "en_GB"}
-_SURPLUS_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,9 @@ def letter(
     local = now.astimezone(ZoneInfo(site.time_zone))
     values = _values(sender_name, sender_address, reference, link, site, local)
     texts = environment(site.templates, site.language)
-    subject = _clean(render(texts, SUBJECT, {"site": site}), SUBJECT_CHARACTERS)
+    subject = visible.line(render(texts, SUBJECT, {"site": site}), SUBJECT_CHARACTERS)
     fields = [
-        ("From", mailbox(_clean(site.name, NAME_CHARACTERS), envelope.normal(site.notice_from))),
+        ("From", mailbox(visible.line(site.name, NAME_CHARACTERS), envelope.normal(site.notice_from))),
         ("To", envelope.normal(to)),
         ("Subject", unstructured(subject)),
         ("Date", format_datetime(local)),
@@ -135,21 +134,13 @@ def _address_for_people(address: str) -> str:
     try:
         return envelope.display(address)
     except envelope.AddressError:
-        return _clean(address, envelope.ADDRESS_OCTETS)
+        return visible.line(address, envelope.ADDRESS_OCTETS)
 
 
 def _name_for_people(name: str, address: str) -> str:
-    shown = _clean(name, NAME_CHARACTERS)
+    shown = visible.line(name, NAME_CHARACTERS)
     # A name with an address in it is there to be taken for that address.
     if "@" in unicodedata.normalize("NFKC", shown) or shown == address:
         return ""
     # Mail clients make links of what looks like one; with these gaps nothing in a name does.
-    return _SURPLUS_SPACE.sub(" ", re.sub(r"(?<=[^\s.])\.(?=[^\s.])", ". ", re.sub(r"[/\\<>]+", " ", shown))).strip()
-
-
-def _clean(text: str, limit: int) -> str:
-    """Return *text* as one line without anything unseen: controls, marks that turn the direction, broken characters."""
-    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Zs") else c for c in text[: limit * 8])
-    kept = "".join(c for c in visible if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn"))
-    line = _SURPLUS_SPACE.sub(" ", kept).strip()
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return visible.single_spaced(re.sub(r"(?<=[^\s.])\.(?=[^\s.])", ". ", re.sub(r"[/\\<>]+", " ", shown)))
