@@ -91,6 +91,10 @@ class Accounts:
     database: Path = Path("/var/lib/webmail-messenger/accounts/accounts.sqlite")
     idle_minutes: Annotated[int, Form("minutes, from 1 to 1440", forms.between(1, 1440))] = 15
     absolute_hours: Annotated[int, Form("hours, from 1 to 168", forms.between(1, 168))] = 8
+    require_totp: Annotated[str, Form('"never", "offered" or "always"', forms.one_of("never", "offered", "always"))] = (
+        "offered"
+    )
+    totp_key: Path = Path("keys/totp.key")
 
 
 @dataclass(frozen=True)

@@ -111,3 +111,12 @@ def between(low: int, high: int) -> Callable[[int], int]:
         return value
 
     return check
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in words:
+            raise ValueError(value)
+        return value
+
+    return check

@@ -51,6 +51,7 @@ mail_from = "messages@example.com"
 link_key = "link.key"
 [accounts]
 database = "accounts.sqlite"
+totp_key = "totp.key"
 [reader]
 cache = "cache"
 """
@@ -63,7 +64,8 @@ def main() -> None:
         home = Path(folder)
         (home / "mail").mkdir()
         (home / "cache").mkdir()
-        (home / "link.key").write_text(KEY.hex() + "\n")
+        for name in ("link.key", "totp.key"):
+            (home / name).write_text(KEY.hex() + "\n")
         # Port 0 lets the system choose; the settings want the number, so the app is hung in afterwards.
         server = make_server("localhost", 0, lambda *_: [], threaded=True)
         portal = f"http://localhost:{server.server_port}"

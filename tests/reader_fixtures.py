@@ -29,7 +29,8 @@ def settings_for(
     """Settings for a reader whose files are all below *home*."""
     for folder in ("accounts", "mail", "cache"):
         (home / folder).mkdir(exist_ok=True)
-    (home / "link.key").write_text(KEY.hex() + "\n")
+    for name in ("link.key", "totp.key"):
+        (home / name).write_text(KEY.hex() + "\n")
     text = f"""
 [site]
 portal_url = "{portal}"
@@ -45,6 +46,7 @@ mail_from = "webmail@example.org"
 link_key = "link.key"
 [accounts]
 database = "accounts/accounts.sqlite"
+totp_key = "totp.key"
 {accounts}
 [reader]
 cache = "cache"

@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from messenger import accounts as module
 from messenger.accounts import Account, Accounts, AccountsError, AddressTaken, TooSoon
-from messenger.accounts_file import AccountsFile
+from messenger.accounts.file import AccountsFile
 from messenger.envelope import AddressError
 from messenger.passwords import Cost, Hasher, HashingBusy, PasswordRefused
 
@@ -496,7 +495,9 @@ def test_each_thread_has_a_connection_and_a_fork_gets_a_new_one(accounts):
 
 def test_a_failed_write_leaves_nothing_behind_and_the_next_one_works(accounts, path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_remember_network", lambda *_: (_ for _ in ()).throw(RuntimeError("power cut")))
+        patch.setattr(
+            "messenger.accounts.guard.remember_network", lambda *_: (_ for _ in ()).throw(RuntimeError("power cut"))
+        )
         with pytest.raises(RuntimeError):
             sign_up(accounts)
 
@@ -546,7 +547,7 @@ def test_a_file_that_vanishes_is_an_error_and_not_an_empty_start(accounts, path)
 def test_a_database_locked_for_too_long_is_a_temporary_error(accounts, path, monkeypatch):
     sign_up(accounts)
     accounts.close()
-    monkeypatch.setattr("messenger.accounts_file.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("messenger.accounts.file.BUSY_SECONDS", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 

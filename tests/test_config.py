@@ -72,6 +72,7 @@ def test_relative_paths_start_at_the_folder_of_the_file():
     assert settings.mail.root == Path("/srv/x/mail")
     assert settings.intake.socket == "/srv/x/m.sock"
     assert settings.notice.link_key == Path("/srv/x/keys/link.key")
+    assert settings.accounts.totp_key == Path("/srv/x/keys/totp.key")
     assert settings.tunnel.recipient_keys == (Path("/srv/x/keys/webmail-recipient.key"),)
 
 
@@ -134,6 +135,8 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_line():
         ("notice", 'smtp = "localhost"'),
         ("notice", 'smtp = "localhost:0"'),
         ("accounts", "idle_minutes = 0"),
+        ("accounts", 'require_totp = "sometimes"'),
+        ("accounts", "require_totp = true"),
         ("reader", 'listen = ":8025"'),
         ("reader", 'listen = "[::zz]:8025"'),
         ("reader", "workers = 0"),

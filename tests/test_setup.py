@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import pytest
 
-from messenger import config, link
+from messenger import config, link, totp
 from messenger.cli import files, places, postfix
 from messenger.cli.tunnel_files import sender_key, tunnel_keys
 from messenger.tunnel import fingerprint
@@ -35,6 +35,7 @@ def assert_complete(folder: Path) -> None:
     assert tunnel_keys(settings).recipients
     assert sender_key(settings)
     assert len(link.load_key(settings.notice.link_key)) == 32
+    assert len(totp.load_key(settings.accounts.totp_key)) == 32
     assert len(link.load_key(settings.pdf.key)) == 32
     for path in (settings.mail.root, settings.intake.ledger, settings.accounts.database.parent, settings.reader.cache):
         assert path.is_dir()
@@ -62,7 +63,8 @@ def test_secrets_are_shut_and_what_is_shared_is_shared(messenger, tmp_path):
 
     assert mode("keys") == 0o700
     assert {
-        mode(f"keys/{name}") for name in ("link.key", "pdf.key", "webmail-sender.key", "webmail-recipient.key")
+        mode(f"keys/{name}")
+        for name in ("link.key", "totp.key", "pdf.key", "webmail-sender.key", "webmail-recipient.key")
     } == {0o600}
     assert mode("mail") == 0o2770
     assert mode("state/accounts") == mode("state/cache") == mode("state/ledger") == 0o700
@@ -258,7 +260,7 @@ def stop_at(monkeypatch, step: int, error: BaseException) -> list[int]:
     return count
 
 
-@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("step", range(1, 9))
 def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_finishes(messenger, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch:
         stop_at(patch, step, OSError(errno.ENOSPC, "No space left on device"))
@@ -280,7 +282,7 @@ def test_an_error_strikes_at_each_file_setup_writes(messenger, tmp_path, monkeyp
 
     messenger(*setup_words(tmp_path))
 
-    assert count[0] == 7  # so the steps above are all of them
+    assert count[0] == 8  # so the steps above are all of them
 
 
 def test_a_kill_at_any_moment_leaves_a_site_that_the_next_run_finishes(messenger, tmp_path):
@@ -341,6 +343,23 @@ def test_a_lost_certificate_of_a_pair_in_use_is_a_question_for_the_backup(messen
     assert done.status == 78
     assert "restore the certificate from a backup or from the gateway" in done.err
     assert {path: path.read_bytes() for path in (tmp_path / "keys").iterdir()} == before
+
+
+def test_setup_run_again_on_an_older_site_makes_the_key_that_it_lacks(messenger, tmp_path):
+    messenger(*setup_words(tmp_path))
+    (tmp_path / "keys" / "totp.key").unlink()
+    settings = tmp_path / "messenger.toml"
+    settings.write_text(
+        "\n".join(line for line in settings.read_text().splitlines() if not line.startswith(("totp_", "require_")))
+    )
+    before = contents(tmp_path)
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert done.status == 0, done.err
+    assert f"made {tmp_path}/keys/totp.key" in done.out
+    assert {path: contents(tmp_path)[path] for path in before} == before
+    assert_complete(tmp_path)
 
 
 def test_a_run_that_fails_says_what_it_did_before(messenger, tmp_path):
@@ -448,6 +467,7 @@ def ownership(folder, name):
 OWNERSHIP = {
     "keys": ("root", "messenger", "0o750"),
     "keys/link.key": ("root", "messenger", "0o640"),
+    "keys/totp.key": ("root", "messenger-reader", "0o640"),
     "keys/pdf.key": ("root", "messenger-pdf", "0o640"),
     "keys/webmail-recipient.key": ("root", "messenger-milter", "0o640"),
     "keys/webmail-sender.key": ("root", "root", "0o600"),

@@ -1,4 +1,4 @@
-"""Make the tunnel's key pairs and the site's two secrets. Nothing here ever replaces a key that is there."""
+"""Make the tunnel's key pairs and the site's secrets. Nothing here ever replaces a key that is there."""
 
 import secrets
 from dataclasses import dataclass

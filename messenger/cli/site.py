@@ -129,7 +129,12 @@ def _make_folders(config: Config, settings: Path, report: Report) -> None:
 
 
 def _make_secrets(config: Config, report: Report) -> None:
-    for path, group in ((config.notice.link_key, places.SHARED), (config.pdf.key, places.PDF)):
+    secrets = (
+        (config.notice.link_key, places.SHARED),
+        (config.accounts.totp_key, places.READER),
+        (config.pdf.key, places.PDF),
+    )
+    for path, group in secrets:
         if key_making.make_secret(path):
             report.done.append(f"made {path}")
         if done := places.own_secret(path, group):

@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from messenger.accounts import Accounts
 from messenger.link import load_key
 from messenger.passwords import Hasher
+from messenger.totp import load_key as load_totp_key
 
 from . import access, context, error_pages, help_pages, login_pages, look, mail_pages, signup_pages
 
@@ -35,6 +36,8 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
         site_name=config.site.name,
         idle_minutes=config.accounts.idle_minutes,
         absolute_hours=config.accounts.absolute_hours,
+        require_totp=config.accounts.require_totp,
+        totp_key=load_totp_key(config.accounts.totp_key),
         hasher=hasher,
     )
     own = context.Context(config, accounts, load_key(config.notice.link_key), clock)

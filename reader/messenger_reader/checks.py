@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from messenger import message
-from messenger.link import LinkError, load_key
+from messenger.errors import MessengerError
+from messenger.link import load_key
+from messenger.totp import load_key as load_totp_key
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 def problems(config: Config) -> list[str]:
     """Everything wrong at once, so that mending takes one round. Changes nothing."""
     return [
-        *_link_key(config.notice.link_key),
+        *_key(load_key, config.notice.link_key),
+        *_key(load_totp_key, config.accounts.totp_key),
         *_mail_root(config.mail.root),
         *_database(config.accounts.database),
         *_cache(config.reader.cache),
@@ -50,10 +53,10 @@ def port(listen: str) -> Iterator[str]:
         )
 
 
-def _link_key(path: Path) -> Iterator[str]:
+def _key(load: Callable[[Path], bytes], path: Path) -> Iterator[str]:
     try:
-        load_key(path)
-    except LinkError as error:
+        load(path)
+    except MessengerError as error:
         yield str(error)
 
 

@@ -1,6 +1,6 @@
 """The accounts database as a file: connections, reads and writes, and errors that say what to do.
 
-Part of accounts.py: nobody else reads this.
+Part of messenger.accounts: nobody else reads this.
 """
 
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from .accounts_schema import migrations
-from .errors import MessengerError
+from ..errors import MessengerError
+from .schema import migrations
 
 #: How long a write waits for another one, in seconds.
 BUSY_SECONDS = 15

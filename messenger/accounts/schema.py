@@ -1,6 +1,6 @@
 """The tables of the accounts database, and how an older file becomes a newer one.
 
-Strict tables; times are Unix seconds. Part of accounts.py: nobody else reads this.
+Strict tables; times are Unix seconds. Part of messenger.accounts: nobody else reads this.
 """
 
 from sqlite_utils import Database, Migrations
@@ -71,3 +71,54 @@ def m004_audit(db: Database) -> None:
             f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit "
             "BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END"
         )
+
+
+@migrations()
+def m005_second_factor(db: Database) -> None:
+    """What a credential is called, and how far it has counted: a TOTP's last step, a passkey's signatures."""
+    db.execute("ALTER TABLE credential ADD COLUMN name TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE credential ADD COLUMN counter INTEGER NOT NULL DEFAULT -1")
+    for kind, index in (("totp", "credential_totp"), ("totp-new", "credential_totp_new")):
+        db.execute(f"CREATE UNIQUE INDEX {index} ON credential(account) WHERE kind = '{kind}'")
+
+
+@migrations()
+def m006_devices(db: Database) -> None:
+    """What a browser calls itself, and what its session still lacks; sessions opened before are whole."""
+    db.execute("ALTER TABLE session ADD COLUMN agent TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE session ADD COLUMN pending TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE INDEX known_network_network ON known_network(network)")
+
+
+@migrations()
+def m007_disabled(db: Database) -> None:
+    """When an administrator shut an account; 0 while it is open."""
+    db.execute("ALTER TABLE account ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def m008_tokens(db: Database) -> None:
+    """Links in mails of ours, by the SHA-256 of what they hold. One of nobody's account opens nothing."""
+    token = {"id": str, "kind": str, "account": int, "made": int, "ends": int}
+    db.table("token").create(
+        token, pk="id", not_null=set(token) - {"account"}, foreign_keys=_of_account("token"), strict=True
+    )
+    db.execute("CREATE INDEX token_account ON token(account)")
+    db.execute("CREATE INDEX token_ends ON token(ends)")
+
+
+@migrations()
+def m009_audit_address(db: Database) -> None:
+    """The address as text, so that a deleted account's lines are found; and a word about what it was."""
+    db.execute("ALTER TABLE audit ADD COLUMN address TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT ''")
+    # The one change that older lines ever get: who they are about, as long as that is known.
+    db.execute("DROP TRIGGER audit_no_update")
+    db.execute(
+        "UPDATE audit SET address = coalesce((SELECT address FROM address "
+        "WHERE address.account = audit.account AND main = 1), '')"
+    )
+    db.execute(
+        "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END"
+    )
+    db.execute("CREATE INDEX audit_address ON audit(address, at)")

@@ -1,0 +1,66 @@
+"""What an administrator does about accounts: list them, shut and open them, take a lost second factor off.
+
+*by* says who did it, as "admin:<user>", and lands in the audit. Part of messenger.accounts: nobody else reads this.
+"""
+
+from collections.abc import Iterator
+
+from sqlite_utils import Database
+
+from . import rows
+from .second_factor import drop_second_factor
+from .store import Store
+from .values import DONE, AccountRow
+
+#: Rows are fetched so many at a time, so that a long list keeps no writer waiting.
+PAGE = 500
+
+
+class Administration(Store):
+    def list_accounts(self, after: str = "", limit: int = 0) -> Iterator[AccountRow]:
+        """Yield the accounts by address, those behind the address *after*; *limit* 0 is all of them."""
+        left = limit
+        while True:
+            size = min(PAGE, left) if limit else PAGE
+            with self._file.reading() as db:
+                found = db.execute(_LIST, [after, size]).fetchall()
+            for *fields, last, codes in found:
+                yield AccountRow(rows.account_of(fields), last, codes)
+            left -= len(found)
+            if len(found) < size or (limit and left <= 0):
+                return
+            after = found[-1][1]
+
+    def disable(self, account: int, by: str, now: int) -> None:
+        """Shut the account: its sessions end, and nobody gets in until it is enabled."""
+        with self._file.writing() as db:
+            sql = "UPDATE account SET disabled = ? WHERE id = ? AND disabled = 0"
+            if db.execute(sql, [now, account]).rowcount:
+                _end(db, account)
+                rows.audit(db, "disable", DONE, rows.by_id(db, account), by, now)
+
+    def enable(self, account: int, by: str, now: int) -> None:
+        """Open the account again."""
+        with self._file.writing() as db:
+            if db.execute("UPDATE account SET disabled = 0 WHERE id = ? AND disabled <> 0", [account]).rowcount:
+                rows.audit(db, "enable", DONE, rows.by_id(db, account), by, now)
+
+    def reset_totp(self, account: int, by: str, now: int) -> None:
+        """Take the second factor off, for who lost phone and recovery codes; sessions end."""
+        with self._file.writing() as db:
+            drop_second_factor(db, account)
+            _end(db, account)
+            rows.audit(db, "reset-totp", DONE, rows.by_id(db, account), by, now)
+
+
+_LIST = f"""
+    SELECT {rows.ACCOUNT},
+        coalesce((SELECT max(last) FROM known_network WHERE known_network.account = account.id), 0),
+        (SELECT count(*) FROM credential WHERE credential.account = account.id AND kind = 'recovery')
+    FROM {rows.JOINED} WHERE main.address > ? ORDER BY main.address LIMIT ?
+"""
+
+
+def _end(db: Database, account: int) -> None:
+    db.execute("DELETE FROM session WHERE account = ?", [account])
+    db.execute("DELETE FROM token WHERE account = ?", [account])

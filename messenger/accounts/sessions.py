@@ -1,0 +1,113 @@
+"""Sessions: which browser is let in, as whom, how far, and until when.
+
+Part of messenger.accounts: nobody else reads this.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from . import rows
+from .file import AccountsError
+from .store import Store
+from .values import CODE, DONE, ENROL, FULL, Account, Session
+
+log = logging.getLogger(__name__)
+
+#: A session's last use is written down at most this often: reading mail is no reason to write.
+SEEN_SECONDS = 60
+SESSION_BYTES = 32
+#: A second factor that was begun and not confirmed is thrown away after this time.
+ENROLMENT_SECONDS = 3600
+
+_COLUMNS = f"session.id, opened, seen, client, agent, pending, {rows.ACCOUNT}"
+_BY_ID = f"SELECT {_COLUMNS} FROM session JOIN {rows.JOINED} AND account.id = session.account WHERE session.id = ?"
+_LIVE = f"""
+    SELECT {_COLUMNS} FROM session JOIN {rows.JOINED} AND account.id = session.account
+    WHERE session.account = ? AND seen > ? AND opened > ? ORDER BY seen DESC, opened DESC, session.id
+"""
+
+
+class Sessions(Store):
+    def open_session(self, account: int, client: str, now: int, agent: str = "", pending: str | None = None) -> str:
+        """Open a session and return what the browser keeps: 256 random bits, of which we keep the hash.
+
+        *pending* is decided here where it is None, as after a password: CODE for an account with a second factor,
+        ENROL for one that must get one first, else FULL.
+        """
+        token = secrets.token_urlsafe(SESSION_BYTES)
+        with self._file.writing() as db:
+            over = [now - self._idle, now - self._absolute]
+            db.execute("DELETE FROM session WHERE seen <= ? OR opened <= ?", over)
+            db.execute("DELETE FROM credential WHERE kind = 'totp-new' AND created <= ?", [now - ENROLMENT_SECONDS])
+            found = rows.by_id(db, account)
+            # Deleted or shut since the password was proven: the token opens nothing.
+            if found is not None and not found.disabled:
+                row = {"id": rows.hashed(token), "account": account, "opened": now, "seen": now, "client": client}
+                state = self._pending(found) if pending is None else pending
+                rows.insert(db, "session", {**row, "agent": rows.one_line(agent), "pending": state})
+        return token
+
+    def session(self, token: str, now: int) -> Session | None:
+        """The session of *token*, if it is neither ended nor left alone too long nor too old."""
+        with self._file.reading() as db:
+            row = db.execute(_BY_ID, [rows.hashed(token)]).fetchone()
+        found = self._session(row) if row else None
+        if found is None or found.account.disabled or now >= found.ends:
+            return None
+        if now - row[2] >= SEEN_SECONDS:
+            self._see(found.id, now)
+        seen = max(found.seen, now)
+        return self._session((*row[:2], seen, *row[3:]))
+
+    def sessions(self, account: int, now: int) -> list[Session]:
+        """The sessions that are live, the last used first."""
+        with self._file.reading() as db:
+            found = db.execute(_LIVE, [account, now - self._idle, now - self._absolute]).fetchall()
+        return [self._session(row) for row in found]
+
+    def end_session(self, token: str, client: str, now: int) -> None:
+        """Log out: the row goes, so the token is worth nothing, whoever kept a copy."""
+        with self._file.writing() as db:
+            row = db.execute("SELECT account FROM session WHERE id = ?", [rows.hashed(token)]).fetchone()
+            if row:
+                db.execute("DELETE FROM session WHERE id = ?", [rows.hashed(token)])
+                rows.audit(db, "log-out", DONE, rows.by_id(db, row[0]), client, now)
+
+    def end_one(self, account: int, session: str, client: str, now: int) -> bool:
+        """End the session that pages call *session*, if it is one of *account*; return whether there was one."""
+        with self._file.writing() as db:
+            sql = "DELETE FROM session WHERE account = ? AND id = ?"
+            ended = db.execute(sql, [account, session]).rowcount > 0
+            if ended:
+                rows.audit(db, "session ended", DONE, rows.by_id(db, account), client, now)
+        return ended
+
+    def end_all(self, account: int, client: str, now: int, except_token: str = "") -> int:
+        """End every session of *account* but that of *except_token*; return how many there were."""
+        with self._file.writing() as db:
+            sql = "DELETE FROM session WHERE account = ? AND id <> ?"
+            ended = db.execute(sql, [account, rows.hashed(except_token)]).rowcount
+            event = "end-sessions" if client.startswith("admin:") else "log-out everywhere"
+            rows.audit(db, event, DONE, rows.by_id(db, account), client, now)
+        return ended
+
+    def _pending(self, account: Account) -> str:
+        if account.second_factor:
+            return CODE
+        return ENROL if self._require_totp == "always" else FULL
+
+    def _session(self, row: Sequence[Any]) -> Session:
+        number, opened, seen, client, agent, pending, *fields = row
+        latest = opened + self._absolute
+        ends = min(seen + self._idle, latest)
+        return Session(rows.account_of(fields), opened, seen, number, client, agent, pending, ends, latest)
+
+    def _see(self, number: str, now: int) -> None:
+        try:
+            with self._file.writing() as db:
+                db.execute("UPDATE session SET seen = max(seen, ?) WHERE id = ?", [now, number])
+        except AccountsError as error:
+            # Mail can be read from a full disk; the session ends a little earlier.
+            log.warning("a session's last use was not written down: %s", error)

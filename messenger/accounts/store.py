@@ -1,0 +1,45 @@
+"""What every subject of the accounts stands on: the file, the site's rules, the hasher.
+
+Part of messenger.accounts: nobody else reads this.
+"""
+
+from pathlib import Path
+
+from .. import passwords
+from .file import AccountsFile
+
+
+class Store:
+    """The accounts in one SQLite file; safe to use from several threads and processes."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        site_name: str = "",
+        idle_minutes: int = 15,
+        absolute_hours: int = 8,
+        require_totp: str = "offered",
+        totp_key: bytes = b"",
+        hasher: passwords.Hasher | None = None,
+    ) -> None:
+        """Open *path*, made with its tables if it isn't there; *hasher* is for tests that can't wait.
+
+        *require_totp* is "never", "offered" or "always". Without *totp_key* nobody can enrol a second factor.
+        """
+        self._file = AccountsFile(path)
+        self._site_name = site_name
+        self._idle = idle_minutes * 60
+        self._absolute = absolute_hours * 3600
+        self._require_totp = require_totp
+        self._totp_key = totp_key
+        self._hasher = hasher or passwords.Hasher()
+
+    def check(self) -> None:
+        """Raise AccountsError unless the database answers."""
+        with self._file.reading() as db:
+            db.execute("SELECT 1 FROM account LIMIT 1").fetchone()
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._file.close()

@@ -1,0 +1,60 @@
+"""The audit: who did what, when, from where, and how it ended. Lines are added, never changed.
+
+Part of messenger.accounts: nobody else reads this.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from .. import envelope
+from . import rows
+from .file import AccountsError
+from .store import Store
+from .values import Event
+
+log = logging.getLogger(__name__)
+
+#: Lines are fetched so many at a time, so that a long trail keeps no writer waiting.
+PAGE = 500
+
+
+class Trail(Store):
+    def audit(self, event: str, outcome: str, account: int | None, client: str, now: int, detail: str = "") -> None:
+        """Add a line about something done elsewhere: read, download, reply. Never content, subjects or secrets.
+
+        A line that can't be written is in the log instead: mail can be read from a full disk.
+        """
+        try:
+            with self._file.writing() as db:
+                rows.audit(db, event, outcome, rows.by_id(db, account), client, now, detail)
+        except AccountsError as error:
+            log.error("not in the audit: %s %s by account %s from %s: %s", event, outcome, account, client, error)
+
+    def trail(self, since: int = 0, address: str = "", limit: int = 0) -> Iterator[Event]:
+        """Yield the lines, the oldest first: from *since* on, of *address*, and of those the last *limit*."""
+        whose = _spelled(address)
+        with self._file.reading() as db:
+            given = {"since": since, "address": whose, "limit": limit or -1}
+            first, last = db.execute(_FIRST, given).fetchone()
+        while first is not None:
+            with self._file.reading() as db:
+                given = {"since": since, "address": whose, "first": first, "last": last, "page": PAGE}
+                found = db.execute(_PAGE, given).fetchall()
+            for _, *fields in found:
+                yield Event(*fields)
+            first = found[-1][0] + 1 if len(found) == PAGE else None
+
+
+_MATCHES = "at >= :since AND (:address = '' OR address = :address)"
+_FIRST = f"SELECT min(id), max(id) FROM (SELECT id FROM audit WHERE {_MATCHES} ORDER BY id DESC LIMIT :limit)"
+_PAGE = f"""
+    SELECT id, at, event, outcome, address, client, detail FROM audit
+    WHERE id BETWEEN :first AND :last AND {_MATCHES} ORDER BY id LIMIT :page
+"""
+
+
+def _spelled(address: str) -> str:
+    try:
+        return envelope.normal(address) if address else ""
+    except envelope.AddressError:
+        return address
