@@ -1,6 +1,6 @@
-"""The texts of the notice: templates and catalogues, ours or the site's own in their place.
+"""The texts of notices and other mails of ours: templates and catalogues, ours or the site's own in their place.
 
-A site's folder may hold any of the three templates, and ``locale/<language>/LC_MESSAGES/messenger.po`` for a language
+A site's folder may hold any of the templates, and ``locale/<language>/LC_MESSAGES/messenger.po`` for a language
 we lack. Catalogues are read as text, so there is nothing to compile. docs/notice.md is written for who writes either.
 """
 
@@ -25,7 +25,6 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from .errors import MessengerError
 
-SUBJECT, TEXT, HTML = "notice-subject.txt", "notice.txt", "notice.html"
 #: The language of the templates themselves.
 SOURCE = "en"
 
@@ -56,6 +55,21 @@ def environment(templates: Path | None, language: str) -> SandboxedEnvironment:
     # What jinja2.ext.i18n adds to an environment is unknown to its type.
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
     return made
+
+
+def speaks(templates: Path | None, language: str) -> bool:
+    """Whether there are texts in *language*, whole ones: a person may ask for a language, a site insists on its own."""
+    try:
+        environment(templates, language)
+    except NoticeError:
+        return False
+    return True
+
+
+def languages(templates: Path | None) -> list[str]:
+    """Return the languages that have a catalogue, and that of the templates themselves."""
+    folders = [folder / "locale" for folder in (templates, _HERE) if folder]
+    return sorted({path.parts[-3] for folder in folders for path in folder.glob(f"*/{_CATALOGUE}")} | {SOURCE})
 
 
 def render(made: SandboxedEnvironment, name: str, values: Mapping[str, object]) -> str:
@@ -101,9 +115,8 @@ def _catalogue(folders: list[Path], language: str) -> gettext.NullTranslations:
                 return _read_catalogue(path)
     if language.partition("_")[0] == SOURCE:
         return gettext.NullTranslations()
-    known = sorted({path.parts[-3] for folder in folders for path in folder.glob(f"*/{_CATALOGUE}")} | {SOURCE})
     raise NoticeError(
-        f"no notice in the language {language!r}, only in {', '.join(known)};"
+        f"no notice in the language {language!r}, only in {', '.join(languages(folders[0].parent))};"
         f" choose one of them as [site] language, or write {folders[0] / language / _CATALOGUE}"
     )
 

@@ -6,128 +6,88 @@ mailboxes, no clock and no way to send: docs/notice.md says how a site changes t
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from email.utils import format_datetime
-from pathlib import Path
-from zoneinfo import ZoneInfo
-
-from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time
 
 from . import envelope, visible
-from .notice_mail import mail, mailbox, unstructured
-from .notice_texts import HTML, SOURCE, SUBJECT, TEXT, NoticeError, environment, render
+from .letterhead import (
+    NAME_CHARACTERS,
+    Site,
+    date_and_time,
+    direction,
+    for_person,
+    head,
+    language_tag,
+    subject_line,
+)
+from .notice_mail import mail
+from .notice_texts import NoticeError, environment, languages, render
+from .preferences import PHRASE_CHARACTERS
 
-__all__ = ["NoticeError", "Site", "check_templates", "letter", "notice"]
+__all__ = ["Notice", "NoticeError", "Site", "check_templates", "letter"]
 
-NAME_CHARACTERS = 80
-SUBJECT_CHARACTERS = 150
-
-#: Plain "en" would put the month first and count to twelve; this portal speaks to the whole world.
-_FORMATS = {SOURCE: "en_GB"}
+SUBJECT, TEXT, HTML = "notice-subject.txt", "notice.txt", "notice.html"
 
 
 @dataclass(frozen=True)
-class Site:
-    """What all notices of a site have in common."""
+class Notice:
+    """What one notice says about one mail, to one person."""
 
-    name: str
-    portal_url: str
-    notice_from: str
-    language: str = SOURCE
-    #: A folder with templates of the site's own.
-    templates: Path | None = None
-    time_zone: str = "UTC"
-
-
-def notice(
-    to: str,
-    sender_name: str,
-    sender_address: str,
-    reference: str,
-    link: str,
-    site: Site,
-    now: datetime,
-    message_id: str,
-) -> EmailMessage:
-    """Return the notice for *to* about one mail, to look into; ``letter`` is the same as it is sent."""
-    raw = letter(to, sender_name, sender_address, reference, link, site, now, message_id)
-    return message_from_bytes(raw, policy=policy.SMTP.clone(refold_source="none", utf8=True))
+    to: str
+    sender_name: str
+    sender_address: str
+    #: The code that the portal shows beside the message.
+    reference: str
+    link: str
+    #: To be the same each time for the same mail: most mail systems then show a second notice as one.
+    message_id: str
+    #: The person's own words; empty where there are none.
+    phrase: str = ""
+    #: The person's own; empty where the site's are meant.
+    language: str = ""
+    time_zone: str = ""
 
 
-def letter(
-    to: str,
-    sender_name: str,
-    sender_address: str,
-    reference: str,
-    link: str,
-    site: Site,
-    now: datetime,
-    message_id: str,
-) -> bytes:
-    """Write the notice for *to* about one mail.
-
-    *message_id* is to be the same each time for the same mail: most mail systems then show a second notice as one.
-    """
-    local = now.astimezone(ZoneInfo(site.time_zone))
-    values = _values(sender_name, sender_address, reference, link, site, local)
+def letter(notice: Notice, site: Site, now: datetime) -> bytes:
+    """Write *notice* as a mail that is ready to be sent."""
+    site = for_person(site, notice.language, notice.time_zone)
+    values = _values(notice, site, now)
     texts = environment(site.templates, site.language)
-    subject = visible.line(render(texts, SUBJECT, {"site": site}), SUBJECT_CHARACTERS)
-    fields = [
-        ("From", mailbox(visible.line(site.name, NAME_CHARACTERS), envelope.normal(site.notice_from))),
-        ("To", envelope.normal(to)),
-        ("Subject", unstructured(subject)),
-        ("Date", format_datetime(local)),
-        ("Message-ID", f"<{message_id.strip('<>')}>"),
-        ("Auto-Submitted", "auto-generated"),  # RFC 3834, section 5: no vacation replies
-        # Exchange's word for the same. Not "All": that would keep back non-delivery reports too.
-        ("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply"),
-        ("Content-Language", site.language.replace("_", "-")),
-    ]
+    subject = subject_line(render(texts, SUBJECT, {"site": site}))
     html = render(texts, HTML, values | {"subject": subject})
-    return mail(fields, render(texts, TEXT, values), html)
+    return mail(head(notice.to, subject, site, now, notice.message_id), render(texts, TEXT, values), html)
 
 
 def check_templates(site: Site) -> None:
-    """Raise NoticeError, naming file and line, if a notice of *site* could not be written."""
-    letter(
+    """Raise NoticeError, naming file and line, if a notice of *site* could not be written in any of its languages."""
+    full = Notice(
         "recipient@example.org",
         "A Name",
         "sender@example.org",
         "XXXX-XXXX",
         f"{site.portal_url}/l/x",
-        site,
-        datetime.fromisoformat("2000-01-01T00:00:00+00:00"),
         "check@example.org",
+        phrase="A phrase",
     )
+    bare = replace(full, sender_name="", sender_address="", phrase="")
+    now = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+    for language in dict.fromkeys((site.language, *languages(site.templates))):
+        for notice in (full, bare):
+            letter(notice, replace(site, language=language), now)
 
 
-def _values(
-    sender_name: str, sender_address: str, reference: str, link: str, site: Site, local: datetime
-) -> dict[str, object]:
-    address = _address_for_people(sender_address)
-    name = _name_for_people(sender_name, sender_address)
-    locale = _locale(site.language)
+def _values(notice: Notice, site: Site, now: datetime) -> dict[str, object]:
     return {
         "site": site,
-        "language": site.language.replace("_", "-"),
-        "direction": locale.text_direction,
-        "sender_name": name,
-        "sender_address": address,
-        "received": f"{format_date(local, 'long', locale=locale)}, {format_time(local, 'HH:mm z', locale=locale)}",
-        "reference": reference,
-        "link": link,
+        "language": language_tag(site),
+        "direction": direction(site),
+        "sender_name": _name_for_people(notice.sender_name, notice.sender_address),
+        "sender_address": _address_for_people(notice.sender_address),
+        "received": date_and_time(site, now),
+        "reference": notice.reference,
+        "link": notice.link,
+        "phrase": visible.line(notice.phrase, PHRASE_CHARACTERS),
     }
-
-
-def _locale(language: str) -> Locale:
-    try:
-        return Locale.parse(_FORMATS.get(language, language))
-    except (UnknownLocaleError, ValueError):
-        return Locale.parse(_FORMATS[SOURCE])
 
 
 def _address_for_people(address: str) -> str:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import messenger
 from messenger.envelope import AddressError
-from messenger.notify import NoticeError, Site, check_templates, notice
+from messenger.notify import Notice, NoticeError, Site, check_templates, letter
 
 PACKAGE = Path(messenger.__file__).parent
 NOW = datetime(2026, 11, 24, 6, 31, tzinfo=UTC)
@@ -26,13 +26,13 @@ SITE = Site("Example Bank", "https://portal.example.org", "notice@portal.example
 LINK = "https://portal.example.org/l/abc-def_1"
 
 
-def written(to="anna@example.org", name="Eva Example", address="eva@example.com", site=SITE):
-    return notice(to, name, address, "K7QF-M2XA", LINK, site, NOW, "d41d8cd9@portal.example.org")
+def written(to="anna@example.org", name="Eva Example", address="eva@example.com", site=SITE, **more):
+    return letter(Notice(to, name, address, "K7QF-M2XA", LINK, "d41d8cd9@portal.example.org", **more), site, NOW)
 
 
 def received(*arguments, **keywords):
-    """The notice as a client sees it: written to bytes and read again."""
-    return email.message_from_bytes(written(*arguments, **keywords).as_bytes(), policy=email.policy.default)
+    """The notice as a client sees it."""
+    return email.message_from_bytes(written(*arguments, **keywords), policy=email.policy.default)
 
 
 def text_of(mail):
@@ -98,7 +98,7 @@ def test_a_notice_is_a_mail_that_machines_understand():
 
 
 def test_a_notice_travels_over_any_mail_server():
-    raw = written(name="Zoë 日本", site=Site("Bücher & Söhne", SITE.portal_url, SITE.notice_from, "de")).as_bytes()
+    raw = written(name="Zoë 日本", site=Site("Bücher & Söhne", SITE.portal_url, SITE.notice_from, "de"))
 
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 998
@@ -215,7 +215,7 @@ def test_a_recipient_with_an_unusual_address_gets_the_notice(to, header):
     mail = received(to=to)
 
     assert str(mail["To"]) == header
-    assert f"\r\nTo: {header}\r\n".encode() in written(to=to).as_bytes()
+    assert f"\r\nTo: {header}\r\n".encode() in written(to=to)
 
 
 @pytest.mark.parametrize("to", ["anna@example.org\r\nBcc: eve@example.org", "", "anna"])
@@ -266,7 +266,84 @@ def test_every_sentence_has_a_translation(language):
         assert not message.fuzzy or not message.id
 
 
+# -- what the person asks for
+
+
+def test_the_phrase_of_the_person_is_repeated():
+    mail = received(phrase="Blue hippo & co")
+
+    assert "\nYour phrase: Blue hippo & co\n" in text_of(mail)
+    assert "Your phrase Blue hippo & co" in Page(html_of(mail)).shown
+
+
+def test_who_has_no_phrase_reads_nothing_of_one():
+    mail = received()
+
+    assert "phrase" not in text_of(mail).lower() + html_of(mail).lower()
+    assert "CET\nReference:" in text_of(mail)
+
+
+@pytest.mark.parametrize("phrase", HOSTILE)
+def test_a_hostile_phrase_changes_nothing_but_the_phrase(phrase):
+    mail, usual = received(phrase=phrase), received(phrase="x")
+
+    assert [(key, value) for key, value in mail.items() if key != "Content-Type"] == [
+        (key, value) for key, value in usual.items() if key != "Content-Type"
+    ]
+    assert Page(html_of(mail)).links == [LINK]
+    assert set(Page(html_of(mail)).tags) <= set(Page(html_of(usual)).tags)
+    assert len(text_of(mail).splitlines()) <= len(text_of(usual).splitlines())
+    for shown in (text_of(mail), html_of(mail)):
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", shown)
+        assert len(shown) < 20_000
+
+
+def test_a_person_is_written_to_in_the_language_and_the_zone_of_that_person():
+    mail = received(language="de", time_zone="America/New_York", phrase="Blaues Flusspferd")
+
+    assert mail["Subject"] == "Eine geschützte Nachricht für Sie bei Example Bank"
+    assert mail["Content-Language"] == "de"
+    assert "24. November 2026, 01:31" in text_of(mail)
+    assert "\nIhr Kennsatz: Blaues Flusspferd\n" in text_of(mail)
+    assert mail["Date"].datetime == NOW
+
+
+def test_an_english_reader_of_a_german_site_is_written_to_in_english():
+    mail = received(site=replace(SITE, language="de"), language="en")
+
+    assert mail["Subject"] == "A protected message for you at Example Bank"
+
+
+@pytest.mark.parametrize(
+    ("language", "time_zone"), [("xx", ""), ("../de", ""), ("", "Mars/Olympus"), ("", "../../x"), ("de_XX", "\0")]
+)
+def test_a_wish_that_cannot_be_met_never_keeps_a_notice_back(language, time_zone):
+    mail = received(language=language, time_zone=time_zone)
+
+    assert "07:31" in text_of(mail)
+    assert mail["Content-Language"] in ("en", "de-XX")
+
+
+def test_a_broken_catalogue_that_only_one_person_asked_for_is_passed_over_and_named_by_the_check(tmp_path):
+    folder = tmp_path / "locale" / "fr" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    (folder / "messenger.po").write_text('msgid "x\nmsgstr nonsense\n')
+    site = replace(SITE, templates=tmp_path)
+
+    assert received(site=site, language="fr")["Content-Language"] == "en"
+    with pytest.raises(NoticeError, match=r"fr.*messenger\.po"):
+        check_templates(site)
+
+
 # -- templates of the site's own
+
+
+def test_templates_from_before_there_were_phrases_still_work(tmp_path):
+    site = with_templates(tmp_path, notice_txt="{{ sender_name }}: {{ link }}\n", notice_html="<p>{{ link }}</p>")
+
+    check_templates(site)
+
+    assert text_of(received(site=site, phrase="Blue hippo")) == f"Eva Example: {LINK}\n"
 
 
 def with_templates(tmp_path, **files):

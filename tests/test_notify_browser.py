@@ -1,5 +1,7 @@
 """The HTML notice in a real browser: on a phone and a desk, light and dark, for everybody, loading nothing."""
 
+import email
+import email.policy
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,8 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from messenger import link
-from messenger.notify import Site, notice
+from messenger import account_letter, link
+from messenger.notify import Notice, Site, letter
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -22,11 +24,35 @@ pytestmark = [
 ]
 
 
+def site_in(language):
+    return Site("Example Bank", "https://portal.example.org", "notice@portal.example.org", language)
+
+
+def html_of(raw):
+    return email.message_from_bytes(raw, policy=email.policy.default).get_body(("html",)).get_content()
+
+
 def page_of(language, name="Eva Example", address="eva@example.com"):
-    site = Site("Example Bank", "https://portal.example.org", "notice@portal.example.org", language)
+    site = site_in(language)
     url = link.url(site.portal_url, link.token(bytes(32), "anna@example.org", 1_800_000_000))
-    mail = notice("anna@example.org", name, address, "K7QF-M2XA", url, site, datetime.now(UTC), "a@b")
-    return mail.get_body(("html",)).get_content()
+    notice = Notice("anna@example.org", name, address, "K7QF-M2XA", url, "a@b", phrase="Blue hippo" * 6)
+    return html_of(letter(notice, site, datetime.now(UTC)))
+
+
+def account_page_of(language):
+    site = site_in(language)
+    return html_of(
+        account_letter.letter(
+            "reset",
+            "anna@example.org",
+            site,
+            datetime.now(UTC),
+            "a@b",
+            link=f"{site.portal_url}/r/{'x' * 43}",
+            client="2001:db8:1234:5678:9abc:def0:1234:5678",
+            phrase="Blue hippo" * 6,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +66,15 @@ def chromium():
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1100])
-def test_a_notice_can_be_read_by_everybody(chromium, tmp_path, language, scheme, width):
+@pytest.mark.parametrize("kind", ["notice", "account"])
+def test_a_mail_of_ours_can_be_read_by_everybody(chromium, tmp_path, language, scheme, width, kind):
     context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    (tmp_path / "notice.html").write_text(page_of(language, "Eva " * 30, LONGEST))
+    (tmp_path / "notice.html").write_text(
+        page_of(language, "Eva " * 30, LONGEST) if kind == "notice" else account_page_of(language)
+    )
 
     page.goto((tmp_path / "notice.html").as_uri())
 

@@ -10,7 +10,7 @@ import pytest
 
 from demo.postfix import CATCH, PrivatePostfix, free_port
 from messenger import submission
-from messenger.notify import Site, notice
+from messenger.notify import Notice, Site, letter
 from messenger.submission import Route, SubmissionError, submit
 
 MAIL = b"From: notice@portal.example.org\r\nTo: anna@example.org\r\n\r\nHello\r\n.\r\nEnd\r\n"
@@ -360,10 +360,11 @@ def test_postfix_takes_notices_both_ways(postfix):
     postfix.postconf(allow_min_user="yes")
     for number, route in enumerate(routes):
         for to in recipients:
-            mail = notice(to, "Eva", "eva@example.com", "K7QF-M2XA", "https://portal.example.org/l/x", site,
-                          datetime.now(UTC), f"{number}.{len(to)}@portal.example.org")  # fmt: skip
-            submit(mail.as_bytes(), site.notice_from, [to], route)
-            sent[mail["Message-ID"]] = to
+            message_id = f"<{number}.{len(to)}@portal.example.org>"
+            link = "https://portal.example.org/l/x"
+            notice = Notice(to, "Eva", "eva@example.com", "K7QF-M2XA", link, message_id, phrase="Grüner Hund")
+            submit(letter(notice, site, datetime.now(UTC)), site.notice_from, [to], route)
+            sent[message_id] = to
 
     caught = postfix.wait_caught(len(sent))
 

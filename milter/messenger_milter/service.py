@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from messenger import config as settings
-from messenger import link
+from messenger import link, preferences
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
 from messenger.submission import Relay, Route
@@ -90,6 +90,7 @@ def desk_of(config: settings.Config, relay: Relay) -> Desk:
         relay=relay,
         link_key=link.load_key(config.notice.link_key),
         now=lambda: datetime.now(UTC),
+        preferences_of=lambda address: preferences.read(mailbox_of(config.mail.root, address).root.parent),
     )
     return Desk(
         unwrap=functools.partial(unwrap, keys=keys, policy=policy),

@@ -1,0 +1,109 @@
+"""What all mails that we write ourselves have in common: whom they are from, the header, the language, the dates.
+
+Knows no texts of its own and no clock.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
+
+from . import envelope, visible
+from .notice_mail import mailbox, unstructured
+from .notice_texts import SOURCE, speaks
+
+NAME_CHARACTERS = 80
+SUBJECT_CHARACTERS = 150
+
+#: Plain "en" would put the month first and count to twelve; this portal speaks to the whole world.
+_FORMATS = {SOURCE: "en_GB"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all mails of a site have in common."""
+
+    name: str
+    portal_url: str
+    notice_from: str
+    language: str = SOURCE
+    #: A folder with templates of the site's own.
+    templates: Path | None = None
+    time_zone: str = "UTC"
+
+
+def for_person(site: Site, language: str, time_zone: str) -> Site:
+    """Return *site* as it speaks to one person: in *language*, if it can, with the dates of *time_zone*.
+
+    Either may be empty. What a person asks for never keeps a mail from being written: then it is as the site has it.
+    """
+    if (language or site.language, time_zone or site.time_zone) == (site.language, site.time_zone):
+        return site
+    return replace(
+        site,
+        language=language if language and speaks(site.templates, language) else site.language,
+        time_zone=time_zone if time_zone and _is_zone(time_zone) else site.time_zone,
+    )
+
+
+def head(to: str, subject: str, site: Site, now: datetime, message_id: str) -> list[tuple[str, str]]:
+    """Return the header of a mail that a machine writes and nobody is to answer; *subject* is cleaned here."""
+    return [
+        ("From", mailbox(visible.line(site.name, NAME_CHARACTERS), envelope.normal(site.notice_from))),
+        ("To", envelope.normal(to)),
+        ("Subject", unstructured(subject_line(subject))),
+        ("Date", format_datetime(local_time(site, now))),
+        ("Message-ID", f"<{message_id.strip('<>')}>"),
+        ("Auto-Submitted", "auto-generated"),  # RFC 3834, section 5: no vacation replies
+        # Exchange's word for the same. Not "All": that would keep back non-delivery reports too.
+        ("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply"),
+        ("Content-Language", language_tag(site)),
+    ]
+
+
+def subject_line(subject: str) -> str:
+    """Return a rendered subject as it may stand in a header."""
+    return visible.line(subject, SUBJECT_CHARACTERS)
+
+
+def local_time(site: Site, now: datetime) -> datetime:
+    """Return *now* in the zone of *site*."""
+    return now.astimezone(ZoneInfo(site.time_zone))
+
+
+def language_tag(site: Site) -> str:
+    """Return the language of *site* as mail and HTML name it (RFC 5646)."""
+    return site.language.replace("_", "-")
+
+
+def direction(site: Site) -> str:
+    """Return "ltr" or "rtl"."""
+    return locale_of(site.language).text_direction
+
+
+def date_and_time(site: Site, now: datetime) -> str:
+    """Write *now* for a person to read, in the language and the zone of *site*."""
+    local, locale = local_time(site, now), locale_of(site.language)
+    return f"{format_date(local, 'long', locale=locale)}, {format_time(local, 'HH:mm z', locale=locale)}"
+
+
+@lru_cache(maxsize=64)
+def locale_of(language: str) -> Locale:
+    """Return what writes dates in *language*; English where it is unknown."""
+    try:
+        return Locale.parse(_FORMATS.get(language, language))
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse(_FORMATS[SOURCE])
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
