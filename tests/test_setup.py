@@ -1,5 +1,6 @@
 """messenger setup: makes a site, changes nothing the second time, leaves nothing half done."""
 
+import codecs
 import errno
 import os
 import re
@@ -211,6 +212,8 @@ def nobody():
     if os.geteuid() != 0:
         yield folder
     else:
+        # Python lies below /root, maybe: what it first looks for as nobody, it never finds again.
+        codecs.lookup("ascii")
         os.chown(folder, 65534, 65534)
         os.setegid(65534)
         os.seteuid(65534)

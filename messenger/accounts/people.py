@@ -3,6 +3,8 @@
 Part of messenger.accounts: nobody else reads this.
 """
 
+from contextlib import suppress
+
 from sqlite_utils import Database
 
 from .. import envelope, passwords
@@ -75,7 +77,6 @@ class People(Store):
     ) -> Account | None:
         try:
             right = self._hasher.matches(password, hashed)
-            fresh = self._hasher.hash(password) if hashed and right and self._hasher.outdated(hashed) else ""
         except passwords.HashingBusy:
             with self._file.writing() as db:
                 guard.take_back(db, looked)
@@ -83,21 +84,28 @@ class People(Store):
         detail = "password again" if again else ""
         with self._file.writing() as db:
             # Read again: a password changed, or an account shut, while we hashed is not this one any more.
-            now_is = rows.by_id(db, account.id) if account else None
-            stands = now_is is not None and not now_is.disabled and rows.password_of(db, now_is) == hashed
-            if now_is is None or not looked.admits(proven=right and stands):
-                rows.audit(db, "log-in", REFUSED, now_is, client, now, detail)
+            found = rows.by_id(db, account.id if account else None)
+            stands = rows.password_of(db, found) == hashed and found is not None and not found.disabled
+            admitted = found if looked.admits(proven=right and stands) else None
+            if admitted is None:
+                rows.audit(db, "log-in", REFUSED, found, client, now, detail)
             else:
                 guard.forgive(db, looked)
-                guard.remember_network(db, now_is.id, client, now)
-                if fresh:
-                    db.execute("UPDATE credential SET secret = ? WHERE secret = ?", [fresh, hashed])
+                guard.remember_network(db, admitted.id, client, now)
                 if not again:
-                    rows.audit(db, "log-in", DONE, now_is, client, now)
-                return now_is
-        if looked.wait:
+                    rows.audit(db, "log-in", DONE, admitted, client, now)
+        if admitted is None and looked.wait:
             raise TooSoon(looked.wait)
-        return None
+        if admitted and hashed and self._hasher.outdated(hashed):
+            self._renew(password, hashed)
+        return admitted
+
+    def _renew(self, password: str, hashed: str) -> None:
+        """Hash anew, with today's parameters. Only what was just proven: a password changed since stays changed."""
+        with suppress(passwords.HashingBusy):  # the next log-in will do
+            fresh = self._hasher.hash(password)
+            with self._file.writing() as db:
+                db.execute("UPDATE credential SET secret = ? WHERE secret = ?", [fresh, hashed])
 
     def change_password(self, account: int, password: str, client: str, now: int) -> None:
         """Set another password, or raise PasswordRefused. Ends every session, the caller's too."""

@@ -96,9 +96,7 @@ class SecondFactor(Store):
         if wait := guard.waits(db, limits, now):
             raise TooSoon(wait)
         guard.count(db, limits, now)
-        if account is None or account.disabled:
-            return None
-        kind = self._used_up(db, account, code, now)
+        kind = self._used_up(db, account, code, now) if account and not account.disabled else None
         if kind:
             guard.clear(db, limits)
         event = "recovery code" if kind == RECOVERY else "second factor"
@@ -125,10 +123,13 @@ class SecondFactor(Store):
             rows.audit(db, "totp off", DONE, rows.by_id(db, account), client, now)
 
     def new_recovery_codes(self, account: int, client: str, now: int) -> list[str]:
-        """Return ten new recovery codes; the old ones are worth nothing any more."""
+        """Return ten new recovery codes; the old ones are worth nothing any more. None without a second factor."""
         with self._file.writing() as db:
+            found = rows.by_id(db, account)
+            if found is None or not found.second_factor:
+                return []
             codes = _new_codes(db, account, now)
-            rows.audit(db, "recovery codes made", DONE, rows.by_id(db, account), client, now)
+            rows.audit(db, "recovery codes made", DONE, found, client, now)
         return codes
 
     def recovery_left(self, account: int) -> int:
