@@ -24,7 +24,8 @@ from werkzeug.serving import make_server
 
 from demo import mails
 from messenger import config as settings
-from messenger import link
+from messenger import link, totp
+from messenger.accounts import Accounts
 from messenger.mailbox import Mailbox, mailbox_of
 from messenger_reader.app import create_app
 
@@ -48,6 +49,7 @@ webmail_sender = "sender@gateway.example.com"
 webmail_recipient = "webmail@gateway.example.com"
 [notice]
 mail_from = "messages@example.com"
+sendmail = ["/bin/true"]
 link_key = "link.key"
 [accounts]
 database = "accounts.sqlite"
@@ -70,14 +72,15 @@ def main() -> None:
         server = make_server("localhost", 0, lambda *_: [], threaded=True)
         portal = f"http://localhost:{server.server_port}"
         (home / "messenger.toml").write_text(SETTINGS.format(port=server.server_port))
-        server.app = create_app(settings.load(home / "messenger.toml"))
+        app = server.app = create_app(settings.load(home / "messenger.toml"))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=CHROMIUM_ARGUMENTS
                 )
-                Photographer(browser, portal, mailbox_of(home / "mail", ADDRESS), chosen).work()
+                accounts = app.extensions["messenger"].accounts
+                Photographer(browser, portal, mailbox_of(home / "mail", ADDRESS), accounts, chosen).work()
                 browser.close()
         finally:
             server.shutdown()
@@ -88,6 +91,7 @@ class Photographer:
     browser: Browser
     portal: str
     mailbox: Mailbox
+    accounts: Accounts
     #: Only pages whose name begins with one of these; all if empty.
     chosen: list[str]
 
@@ -100,6 +104,9 @@ class Photographer:
         self.take(page, "login", f"{self.portal}/login")
         self.take(page, "help", f"{self.portal}/help")
         self.take(page, "link", f"{self.portal}/l/forged")
+        self.take(page, "forgot", f"{self.portal}/forgot")
+        self.take(page, "forgot-sent", f"{self.portal}/forgot?sent")
+        self.take(page, "reset-link", f"{self.portal}/r/used")
         self.take(page, "signup", landing)
         page.goto(landing)
         page.fill("#password", PASSWORD)
@@ -132,8 +139,39 @@ class Photographer:
                 self.take(page, "headers", f"{url}/headers")
                 self.take(page, "print", f"{url}/print")
                 self.take(page, "text", f"{url}/text")
+        self.second_factor(page)
         context.close()
         self.german()
+
+    def second_factor(self, page: Page) -> None:
+        """Set one up, log in with it, and look at what can be done about it."""
+        self.take(page, "password", f"{self.portal}/account/password")
+        page.goto(f"{self.portal}/account/second-factor")
+        self.shoot(page, "second-factor-off")
+        page.click("main button")
+        secret = page.locator(".key .code").text_content() or ""
+        page.click("summary")
+        self.shoot(page, "enrol")
+        page.fill("#password", PASSWORD)
+        page.fill("#code", totp.code(secret.replace(" ", ""), totp.step_of(int(time()))))
+        page.click("main button")
+        self.shoot(page, "recovery-codes")
+        spare = page.locator(".codes .code").first.inner_text()
+        self.take(page, "second-factor-on", f"{self.portal}/account/second-factor")
+        page.click("text=Log out")
+        page.fill("#address", ADDRESS)
+        page.fill("#password", PASSWORD)
+        page.click("main button")
+        page.fill("#code", "123456")
+        page.click("main button")
+        self.shoot(page, "code")
+        page.click("text=recovery code")
+        self.shoot(page, "code-recovery")
+        page.fill("#code", spare)
+        page.click("main button")
+        self.shoot(page, "second-factor-used")
+        _, token = self.accounts.ask_reset(ADDRESS, "127.0.0.1", int(time())) or (None, "")
+        self.take(page, "reset", f"{self.portal}/r/{token}")
 
     def german(self) -> None:
         context = self.browser.new_context(java_script_enabled=False, locale="de-DE")

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flask import Flask
@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from messenger import config as settings
 from messenger import link
+from messenger.accounts import Account
 from messenger.passwords import Cost, Hasher
 from messenger_reader.app import create_app
 
@@ -43,6 +44,7 @@ webmail_sender = "sender@gateway.example.org"
 webmail_recipient = "webmail@gateway.example.org"
 [notice]
 mail_from = "webmail@example.org"
+sendmail = ["/bin/true"]
 link_key = "link.key"
 [accounts]
 database = "accounts/accounts.sqlite"
@@ -65,6 +67,16 @@ class Clock:
         return self.now
 
 
+class Letters:
+    """Stands in for the queue of letters: remembers what would be sent, as kind, address and link."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, str]] = []
+
+    def send(self, kind: str, account: Account, link: str = "") -> None:
+        self.sent.append((kind, account.address, link))
+
+
 @dataclass
 class Portal:
     """The app with its clock, and the steps every test takes."""
@@ -74,6 +86,7 @@ class Portal:
     home: Path
     base: str = PORTAL
     headers: dict[str, str] = field(default_factory=lambda: dict(OURS))
+    letters: list[tuple[str, str, str]] = field(default_factory=list)
 
     def browser(self) -> FlaskClient:
         return self.app.test_client()
@@ -104,7 +117,9 @@ class Portal:
 def portal(home: Path, *, hasher: Hasher | None = None, **more: str) -> Portal:
     clock = Clock()
     app = create_app(settings_for(home, **more), clock=clock, hasher=hasher or Hasher(CHEAP))
-    return Portal(app, clock, home, base=more.get("portal", PORTAL))
+    letters = Letters()
+    app.extensions["messenger"] = replace(app.extensions["messenger"], letters=letters)
+    return Portal(app, clock, home, base=more.get("portal", PORTAL), letters=letters.sent)
 
 
 def everything(site: Portal) -> list[tuple[object, ...]]:

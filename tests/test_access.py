@@ -10,7 +10,10 @@ from messenger_reader import access
 from messenger_reader.access import COOKIE, doorway
 from tests.reader_fixtures import ALICE, BOB, OURS, PASSWORD, PORTAL, Portal, portal
 
-OPEN_ADDRESSES = {"/login", "/signup", "/welcome", "/logout", "/help", "/healthz", "/l/", "/static/"}
+OPEN_ADDRESSES = {
+    *("/login", "/signup", "/welcome", "/logout", "/forgot", "/reset", "/help", "/healthz"),
+    *("/l/", "/r/", "/static/"),
+}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from flask import Flask, Request, Response, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user
 
-from messenger.accounts import Session
+from messenger.accounts import CODE, ENROL, Session
 
 from .context import context
 
@@ -30,8 +30,18 @@ OPEN = frozenset(
         "account.login",
         "account.login_with",
         "account.logout",
+        "reset.forgot",
+        "reset.ask",
+        "reset.landing",
+        "reset.form",
+        "reset.choose",
     }
 )
+#: What a session may see beyond that while a step is missing; the first one is where every other page leads.
+STEPS = {
+    CODE: ("account.code", "account.code_given"),
+    ENROL: ("factor.overview", "factor.begin", "factor.enrol", "factor.confirm"),
+}
 # __Host-: browsers keep it only if Secure, with Path=/ and no Domain, so no sister site can plant one.
 COOKIE = "__Host-session"
 #: Ours has 43 characters; nothing longer is worth a look into the database.
@@ -92,7 +102,7 @@ def install(app: Flask, portal_url: str) -> None:
 
     @app.before_request
     def let_in() -> ResponseReturnValue | None:
-        g.account = None
+        g.account = g.pending_account = g.session = None
         if request.endpoint in (HEALTH, STATIC):
             return None
         if request.headers.get("Host", "").lower() not in door.hosts:
@@ -102,8 +112,7 @@ def install(app: Flask, portal_url: str) -> None:
         if current_user.is_authenticated:
             g.account = current_user.account
         elif request.endpoint is not None and request.endpoint not in OPEN:
-            answer: ResponseReturnValue = login.unauthorized()
-            return answer
+            return _missing_step() if g.session else login.unauthorized()
         return None
 
     app.after_request(_seal)
@@ -121,17 +130,30 @@ def _reader_of(request: Request) -> Reader | None:
     token = request.cookies.get(COOKIE, "")
     if not token or len(token) > TOKEN_CHARACTERS:
         return None
-    session = context().accounts.session(token, context().now())
+    g.session = session = context().accounts.session(token, context().now())
+    if session and session.pending:
+        # Whose it would be, for the pages of the missing step. To everybody else nobody is logged in.
+        g.pending_account = session.account
+        return None
     return Reader(session) if session else None
 
 
+def _missing_step() -> ResponseReturnValue | None:
+    """Where a session leads that isn't whole yet; None if it is there."""
+    steps = STEPS[g.session.pending]
+    return None if request.endpoint in steps else redirect(url_for(steps[0], next=_back()), 303)
+
+
 def _ask_to_log_in() -> ResponseReturnValue:
+    return redirect(url_for("account.login", next=_back()), 303)
+
+
+def _back() -> str | None:
     # What a form held is gone; the page to come back to is one that can be asked for again.
-    back = None
-    if request.method == "GET":
-        query = request.query_string.decode("ascii", "ignore")
-        back = quote(request.path) + (f"?{query}" if query else "")
-    return redirect(url_for("account.login", next=back), 303)
+    if request.method != "GET":
+        return None
+    query = request.query_string.decode("ascii", "ignore")
+    return quote(request.path) + (f"?{query}" if query else "")
 
 
 def _seal(response: Response) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -12,10 +13,25 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from messenger.accounts import Accounts
 from messenger.link import load_key
+from messenger.notify import Site
 from messenger.passwords import Hasher
+from messenger.submission import Route, submit
 from messenger.totp import load_key as load_totp_key
 
-from . import access, context, error_pages, help_pages, login_pages, look, mail_pages, signup_pages
+from . import (
+    access,
+    context,
+    error_pages,
+    factor_pages,
+    help_pages,
+    login_pages,
+    look,
+    mail_pages,
+    password_pages,
+    reset_pages,
+    signup_pages,
+)
+from .letters import Letters
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -23,6 +39,15 @@ if TYPE_CHECKING:
 #: No form of ours is longer. A page that takes files sets a limit of its own.
 FORM_BYTES = 64 * 1024
 FORM_FIELDS = 50
+PAGES = (
+    login_pages,
+    signup_pages,
+    factor_pages,
+    password_pages,
+    reset_pages,
+    mail_pages,
+    help_pages,
+)
 
 
 def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher: Hasher | None = None) -> Flask:
@@ -40,19 +65,33 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
         totp_key=load_totp_key(config.accounts.totp_key),
         hasher=hasher,
     )
-    own = context.Context(config, accounts, load_key(config.notice.link_key), clock)
+    own = context.Context(config, accounts, load_key(config.notice.link_key), clock, _letters(config, clock))
     context.install(app, own)
     look.install(app, config.site)
     access.install(app, config.site.portal_url)
     error_pages.install(app)
     app.add_url_rule("/healthz", access.HEALTH, _health)
-    for blueprint in (login_pages.pages, signup_pages.pages, mail_pages.pages, help_pages.pages):
-        app.register_blueprint(blueprint)
+    for module in PAGES:
+        app.register_blueprint(module.pages)
     if config.reader.trusted_proxies:
         count = config.reader.trusted_proxies
         # The address and the scheme alone; the host is what the Host field says, and access.py compares it.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
     return app
+
+
+def _letters(config: Config, clock: Callable[[], float]) -> Letters:
+    site, notice = config.site, config.notice
+    words = Site(
+        name=site.name,
+        portal_url=site.portal_url,
+        notice_from=notice.mail_from,
+        language=site.language,
+        templates=notice.templates,
+        time_zone=site.time_zone,
+    )
+    route = Route(sendmail=notice.sendmail, smtp=notice.smtp)
+    return Letters(words, config.mail.root, clock, partial(submit, route=route))
 
 
 def _health() -> ResponseReturnValue:

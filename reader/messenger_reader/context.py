@@ -1,4 +1,7 @@
-"""What a page may ask for: the settings, the accounts, the link key, the time. Made once by ``create_app``."""
+"""What a page may ask for: the settings, the accounts, the link key, the time, the way to write to people.
+
+Made once by ``create_app``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 from messenger.accounts import Accounts
+
+from .letters import Letters
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -22,6 +27,7 @@ class Context:
     accounts: Accounts
     link_key: bytes
     clock: Callable[[], float]
+    letters: Letters
 
     def now(self) -> int:
         """Unix seconds."""

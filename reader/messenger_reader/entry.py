@@ -4,8 +4,9 @@ Knows cookies and sessions, no page. Each step up gets a session with a new toke
 """
 
 import re
+from dataclasses import dataclass
 
-from flask import Response, make_response, redirect, request
+from flask import Response, g, make_response, request, url_for
 
 from messenger.accounts import Account, TooSoon
 
@@ -16,6 +17,8 @@ from .language import ngettext
 
 #: Carries a notice link's token to a page whose address has none in it.
 LINK_COOKIE = "__Host-link"
+#: A recovery code, with the spaces somebody may type into it, is shorter.
+CODE_CHARACTERS = 100
 #: A path of ours: not "//elsewhere", no backslash that a browser takes for a slash, nothing it would skip.
 OUR_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 
@@ -30,11 +33,26 @@ def our_path(given: str) -> str:
     return given if OUR_PATH.fullmatch(given) else ""
 
 
-def let_in(account: Account, to: str) -> Response:
-    """Open a session with a new token; the one that was shown, if any, is over."""
+def let_in(account: Account, back: str, pending: str | None = None) -> Response:
+    """Open a session, and lead to *back*, or to the step that is missing first.
+
+    *pending* says what is missing where the page knows better than the accounts: nothing, after a code.
+    """
+    response = opened(account, make_response(), pending)
+    steps = access.STEPS.get(g.session.pending) if g.session else None
+    to = url_for(steps[0], next=back or None) if steps else back or url_for("mail.inbox")
+    response.status_code, response.location = 303, to
+    return response
+
+
+def opened(account: Account, response: Response, pending: str | None = None) -> Response:
+    """Give the browser a session with a new token; the one that was shown, if any, is over."""
     end_session()
-    response = make_response(redirect(to, 303))
-    access.keep(response, context().accounts.open_session(account.id, client(), context().now()))
+    own = context()
+    agent = request.user_agent.string
+    token = own.accounts.open_session(account.id, client(), own.now(), agent=agent, pending=pending)
+    g.session = own.accounts.session(token, own.now())
+    access.keep(response, token)
     forget_short_lived(response, LINK_COOKIE)
     return response
 
@@ -55,20 +73,74 @@ def forget_short_lived(response: Response, name: str) -> None:
     response.delete_cookie(name, secure=True, httponly=True, samesite="Lax", path="/")
 
 
-def wait(response: Response, soon: TooSoon) -> Response:
-    """Make *response* the answer to one try too many."""
-    response.status_code = 429
-    response.headers["Retry-After"] = str(soon.seconds)
-    return response
+@dataclass(frozen=True)
+class Problem:
+    """Why a form is shown again."""
+
+    words: str
+    status: int = 403
+    #: How long to wait first.
+    seconds: int = 0
+
+    def answer(self, html: str) -> Response:
+        response = make_response(html, self.status)
+        if self.seconds:
+            response.headers["Retry-After"] = str(self.seconds)
+        return response
 
 
-def too_soon(soon: TooSoon) -> str:
+def too_soon(soon: TooSoon) -> Problem:
     minutes = -(-soon.seconds // 60)
-    return ngettext(
+    words = ngettext(
         "There were too many failed tries. Please wait a minute, then try again.",
         "There were too many failed tries. Please wait %(num)s minutes, then try again.",
         minutes,
-    ) % {"num": minutes}
+    )
+    return Problem(words % {"num": minutes}, 429, soon.seconds)
+
+
+def password_problem() -> Problem | None:
+    """Look at the field "password" before something that matters: whoever finds a page open doesn't know it."""
+    own = context()
+    try:
+        if own.accounts.confirm(g.account.id, request.form.get("password", ""), client(), own.now()):
+            return None
+    except TooSoon as soon:
+        return too_soon(soon)
+    return Problem(_("This is not your password."))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What became of a code: "totp" or "recovery", or why not."""
+
+    way: str = ""
+    problem: Problem | None = None
+
+
+def prove(account: Account) -> Proof:
+    """Look at the field "code", which takes the app's codes and recovery codes. One that is right is used up."""
+    own = context()
+    given = typed_code()
+    try:
+        way = own.accounts.prove(account.id, given, client(), own.now()) if given else None
+    except TooSoon as soon:
+        return Proof(problem=too_soon(soon))
+    if way == "recovery":
+        own.letters.send("recovery-used", account)
+    return Proof(way) if way else Proof(problem=wrong_code(given))
+
+
+def typed_code() -> str:
+    return request.form.get("code", "").strip()[:CODE_CHARACTERS]
+
+
+def wrong_code(given: str) -> Problem:
+    if re.fullmatch(r"[\d\s]{1,8}", given):
+        return Problem(_("This code is not right, or was used already. Your app shows a new one every 30 seconds."))
+    if given:
+        return Problem(_("This code is not right. Each recovery code works once."))
+    return Problem(_("Please type the code that your app shows now."))
 
 
 def not_the_same() -> str:

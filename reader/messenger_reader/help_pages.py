@@ -17,4 +17,5 @@ def page() -> ResponseReturnValue:
         notice_from=config.notice.mail_from,
         idle_minutes=config.accounts.idle_minutes,
         link_days=config.notice.link_days,
+        second_step=config.accounts.require_totp != "never",
     )

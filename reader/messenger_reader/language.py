@@ -45,7 +45,7 @@ def catalogue(language: str) -> catalogues.NullTranslations:
 def current() -> str:
     """The language of this page: the account's, else the browser's, else the site's."""
     if has_request_context():
-        account = g.get("account")
+        account = g.get("account") or g.get("pending_account")
         if account is not None and account.language in available():
             return str(account.language)
         for tag, quality in request.accept_languages:
@@ -59,7 +59,7 @@ def current() -> str:
 
 def time_zone() -> tzinfo:
     """Where the reader's clock hangs: the account's zone, else the site's."""
-    account = g.get("account") if has_request_context() else None
+    account = (g.get("account") or g.get("pending_account")) if has_request_context() else None
     for name in (account and account.time_zone, current_app.config["SITE_TIME_ZONE"]):
         try:
             return ZoneInfo(str(name))

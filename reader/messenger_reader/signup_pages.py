@@ -77,7 +77,7 @@ def sign_up() -> ResponseReturnValue:
         return _sign_up_page(address, token, error=entry.refusal(refused.rule))
     except AddressTaken:
         return login_pages.page(display(address), note=_("You have an account already. Please log in."), status=409)
-    return entry.let_in(account, url_for("mail.inbox"))
+    return entry.let_in(account, "")
 
 
 def _linked_address(token: str) -> str | None:
