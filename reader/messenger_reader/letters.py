@@ -64,7 +64,7 @@ class Letters:
         self._hurry = threading.Event()
 
     def send(self, kind: str, account: Account, link: str = "") -> None:
-        """Have a letter of *kind*, one of ``account_letter.KINDS``, sent to the account's owner. Never waits or fails."""
+        """Have a letter of *kind*, one of ``account_letter.KINDS``, sent to its owner. Never waits, never fails."""
         client = (request.remote_addr or "") if has_request_context() else ""
         try:
             self._queue.put_nowait(_Order(kind, account, link, client))
