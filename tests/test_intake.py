@@ -53,10 +53,14 @@ class House:
         desk = Desk(
             unwrap=lambda raw: mail,
             mailbox_of=lambda address: mailbox_of(self.root, address),
-            announce=lambda to, mail: self.notices.append(to),
+            announce=self.announce,
             ledger=self.ledger,
         )
         return dataclasses.replace(desk, **changes)
+
+    def announce(self, to: str, mail: TunnelMail) -> bool:
+        self.notices.append(to)
+        return True
 
     def names(self, address: str = "ann@example.org", folder: str = "") -> list[str]:
         return [entry.name for entry in mailbox_of(self.root, address).list(folder)]
@@ -185,6 +189,18 @@ def test_what_a_person_has_deleted_does_not_come_back(house):
 
     assert take_in(RETRY, b"sealed", house.desk()) == Outcome(intake.KEPT)
     assert house.names() == []
+
+
+def test_who_wants_no_notice_has_the_mail_and_is_entered_as_told(house, caplog):
+    caplog.set_level(logging.INFO)
+
+    outcome = take_in(ENVELOPE, b"sealed", house.desk(TWO, announce=lambda to, mail: to.startswith("bob")))
+
+    assert outcome == Outcome(intake.KEPT, TWO.rcpt_tos, ("bob@example.org",), ("ann@example.org",))
+    assert house.names("ann@example.org")
+    assert house.ledger.has(MAIL.digest, "ann@example.org")
+    assert " announced=1 " in caplog.text
+    assert " unannounced=1" in caplog.text
 
 
 @pytest.mark.parametrize("crash_at", ["unwrap", "deliver", "announce before", "announce after", "enter"])

@@ -1,4 +1,4 @@
-"""Tell one recipient of one mail: make the link and the notice, hand it to Postfix's queue.
+"""Tell one recipient of one mail: make the link and the notice, hand it to Postfix's queue, now or later.
 
 Knows the link key and the way notices leave. Takes the clock as an argument; opens no mailbox.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from messenger import link, message, notify, submission
 from messenger.envelope import domain_of
-from messenger.preferences import Preferences
+from messenger.preferences import HOURLY, OFF, Preferences
 from messenger.tunnel import TunnelMail
+
+from .held import Held
 
 #: Where the header ends: what a notice says stands there, and a large body needn't be looked at.
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
@@ -30,27 +32,58 @@ class Announcer:
     now: Callable[[], datetime]
     #: What a person wants of our mail.
     preferences_of: Callable[[str], Preferences]
+    held: Held
 
-    def announce(self, to: str, mail: TunnelMail) -> None:
-        """Submit the notice; returns when Postfix's queue has it, raises SubmissionError when it hasn't."""
-        now = self.now()
+    def announce(self, to: str, mail: TunnelMail) -> bool:
+        """Tell *to* of *mail* in the way that person wants.
+
+        True: Postfix's queue has the notice. False: none is wanted, or it is held back for now, on disk. Raises
+        SubmissionError where the queue didn't take it.
+        """
         wanted = self.preferences_of(to)
+        if wanted.notices == OFF:
+            return False
+        notice = self._notice(to, mail)
+        if wanted.notices == HOURLY:
+            # Also the first of an hour: so there is one place that knows when somebody was told last.
+            self.held.keep(notice)
+            return False
+        self._send(notice, wanted)
+        return True
+
+    def tell_held(self) -> int:
+        """Send the notices that were held back long enough; return how many."""
+        return self.held.give_out(int(self.now().timestamp()), self._tell)
+
+    def _tell(self, notice: notify.Notice) -> None:
+        wanted = self.preferences_of(notice.to)
+        if wanted.notices != OFF:  # it may be by now
+            self._send(notice, wanted)
+
+    def _notice(self, to: str, mail: TunnelMail) -> notify.Notice:
         end = _END_OF_HEADER.search(mail.raw, 0, message.HEAD)
         head = mail.raw[: end.end() if end else message.HEAD]
         sender = message.summary(head, len(head)).sender
-        notice = notify.Notice(
+        return notify.Notice(
             to,
             # A name that holds another address is a stranger's trick; the address says enough.
             "" if sender.suspicious else sender.name,
             sender.address or mail.mail_from,
             link.reference(mail.digest),
-            link.url(self.site.portal_url, link.token(self.link_key, to, int(now.timestamp()))),
+            "",  # a link counts from the hour it is sent
             self._message_id(to, mail),
-            wanted.phrase,
-            wanted.language,
-            wanted.time_zone,
         )
-        self.relay.submit(notify.letter(notice, self.site, now), self.site.notice_from, (to,))
+
+    def _send(self, notice: notify.Notice, wanted: Preferences) -> None:
+        now = self.now()
+        personal = replace(
+            notice,
+            link=link.url(self.site.portal_url, link.token(self.link_key, notice.to, int(now.timestamp()))),
+            phrase=wanted.phrase,
+            language=wanted.language,
+            time_zone=wanted.time_zone,
+        )
+        self.relay.submit(notify.letter(personal, self.site, now), self.site.notice_from, (notice.to,))
 
     def _message_id(self, to: str, mail: TunnelMail) -> str:
         # The same for a retry: many mail systems show two mails with one Message-ID as one.

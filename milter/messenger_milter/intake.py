@@ -58,6 +58,8 @@ class Outcome:
     delivered: tuple[str, ...] = ()
     #: Who was sent a notice by this attempt: a retry announces what an earlier attempt could only deliver.
     announced: tuple[str, ...] = ()
+    #: Who was sent none by this attempt because that person wants none, or none just now.
+    unannounced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class Desk:
 
     unwrap: Callable[[bytes], TunnelMail]
     mailbox_of: Callable[[str], Mailbox]
-    #: Sends one recipient the notice of one mail; returns when Postfix's queue has it.
-    announce: Callable[[str, TunnelMail], None]
+    #: Sends one recipient the notice of one mail; returns True when Postfix's queue has it, False when that person
+    #: wants none, or none just now.
+    announce: Callable[[str, TunnelMail], bool]
     ledger: Ledger
 
 
@@ -108,6 +111,7 @@ def _serve(
     """Deliver to all who were not told of this mail before, then tell them. One who fails keeps nobody waiting."""
     delivered: list[str] = []
     announced: list[str] = []
+    unannounced: list[str] = []
     failed: list[Exception] = []
 
     def attempt(step: Callable[[str], None], address: str) -> None:
@@ -136,8 +140,8 @@ def _serve(
         waiting.append(address)
 
     def announce(address: str) -> None:
-        desk.announce(address, mail)
-        announced.append(address)
+        told = desk.announce(address, mail)
+        (announced if told else unannounced).append(address)
         # Last of all: until it stands, a retry sends the notice again rather than never.
         desk.ledger.enter(mail.digest, address)
 
@@ -149,7 +153,7 @@ def _serve(
         if len(failed) - could_deliver >= FAILED_NOTICES:
             break  # nobody takes notices now; the retry goes on from here
         attempt(announce, address)
-    return Outcome(LATER if failed else KEPT, tuple(delivered), tuple(announced))
+    return Outcome(LATER if failed else KEPT, tuple(delivered), tuple(announced), tuple(unannounced))
 
 
 def with_trace(mail: TunnelMail, address: str) -> bytes:
@@ -179,7 +183,7 @@ def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, reci
     names = ", ".join(f"<{address}>" for address in outcome.delivered[:LOGGED_RECIPIENTS])
     log.info(
         "%s: %s: from=<%s> to=[%s] size=%d recipients=%d delivered=%d announced=%d profile=%s signer=%.16s"
-        " digest=%.16s%s",
+        " digest=%.16s%s%s",
         envelope.queue_id,
         "kept" if outcome.verdict == KEPT else "later",
         mail.mail_from,
@@ -191,6 +195,7 @@ def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, reci
         mail.profile,
         mail.signer,
         mail.digest,
+        f" unannounced={len(outcome.unannounced)}" if outcome.unannounced else "",
         # This version keeps such mail in the portal, where it is as well protected as in a PDF.
         " otp-pdf=portal" if "otp-pdf" in mail.options else "",
     )

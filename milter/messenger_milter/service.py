@@ -28,6 +28,7 @@ from messenger.tunnel.keys import load_certificate, load_recipient_key
 
 from . import checks, socket_file
 from .announce import Announcer
+from .held import Held
 from .intake import Desk, one_line, take_in
 from .ledger import Ledger, LedgerError
 from .milter import MEMORY_LIMIT, Intake, Load, TunnelAddresses, run
@@ -43,6 +44,11 @@ SETTLE_SECONDS = 75.0
 LEDGER_DAYS = 396
 DAY_SECONDS = 86_400.0
 HOUSE_SECONDS = 1.0
+#: How often to look whether somebody's hour is over, and where in the ledger.
+HELD_SECONDS = 5.0
+HELD = "held"
+#: How long a stop waits for a notice that is just being sent; after a crash it would be sent again.
+TELLER_SECONDS = 5.0
 
 
 @click.command()
@@ -59,16 +65,29 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
         if only_check:
             sys.exit(_report(problems))
         relay = Relay(Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp))
-        desk = desk_of(config, relay)
+        announcer = announcer_of(config, relay)
+        desk = desk_of(config, announcer)
     except MessengerError as error:
         click.echo(str(error), err=True)
         sys.exit(EX_CONFIG)
     for problem in problems:
         log.warning("%s", problem)  # mail waits in its sender's queue until it is mended
-    sys.exit(serve(config, name, desk, relay))
+    sys.exit(serve(config, name, desk, announcer))
 
 
-def desk_of(config: settings.Config, relay: Relay) -> Desk:
+def announcer_of(config: settings.Config, relay: Relay) -> Announcer:
+    """Lay out what tells people; raises where the link key can't be read."""
+    return Announcer(
+        site=checks.site_of(config),
+        relay=relay,
+        link_key=link.load_key(config.notice.link_key),
+        now=lambda: datetime.now(UTC),
+        preferences_of=lambda address: preferences.read(mailbox_of(config.mail.root, address).root.parent),
+        held=Held(config.intake.ledger / HELD),
+    )
+
+
+def desk_of(config: settings.Config, announcer: Announcer) -> Desk:
     """Lay out what the intake works with; raises where a key can't be read."""
     tunnel = config.tunnel
     keys = TunnelKeys(
@@ -85,13 +104,6 @@ def desk_of(config: settings.Config, relay: Relay) -> Desk:
         allow_sha1=tunnel.allow_sha1,
         fields=tunnel.fields,
     )
-    announcer = Announcer(
-        site=checks.site_of(config),
-        relay=relay,
-        link_key=link.load_key(config.notice.link_key),
-        now=lambda: datetime.now(UTC),
-        preferences_of=lambda address: preferences.read(mailbox_of(config.mail.root, address).root.parent),
-    )
     return Desk(
         unwrap=functools.partial(unwrap, keys=keys, policy=policy),
         mailbox_of=functools.partial(mailbox_of, config.mail.root),
@@ -100,7 +112,7 @@ def desk_of(config: settings.Config, relay: Relay) -> Desk:
     )
 
 
-def serve(config: settings.Config, name: str, desk: Desk, relay: Relay) -> int:
+def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) -> int:
     """Answer Postfix until SIGTERM or SIGINT, then finish what is in hand; return the exit status."""
     intake = Intake(
         addresses=TunnelAddresses((config.tunnel.webmail_recipient, *config.intake.aliases)),
@@ -112,11 +124,15 @@ def serve(config: settings.Config, name: str, desk: Desk, relay: Relay) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     try:
         with socket_file.claimed(name) as milter_name:
-            house = threading.Thread(target=_keep_house, args=(desk.ledger, relay), daemon=True)
-            run(intake, milter_name, ready=lambda: _ready(name, house))
+            stopping = threading.Event()
+            house = threading.Thread(target=_keep_house, args=(desk.ledger, announcer.relay), daemon=True)
+            teller = threading.Thread(target=_tell_held, args=(announcer, stopping), daemon=True)
+            run(intake, milter_name, ready=lambda: _ready(name, house, teller))
             _notify("STOPPING=1")
+            stopping.set()
             settled = intake.load.settle(SETTLE_SECONDS)
             _sync(desk.ledger)
+            teller.join(TELLER_SECONDS)
     except socket_file.SocketError as error:
         click.echo(str(error), err=True)
         return EX_CONFIG
@@ -129,8 +145,9 @@ def serve(config: settings.Config, name: str, desk: Desk, relay: Relay) -> int:
     return 0
 
 
-def _ready(name: str, house: threading.Thread) -> None:
-    house.start()  # not sooner: while the socket is made, the umask of the whole process is a narrow one
+def _ready(name: str, *threads: threading.Thread) -> None:
+    for thread in threads:
+        thread.start()  # not sooner: while the socket is made, the umask of the whole process is a narrow one
     log.info("listening on %s", name)
     _notify("READY=1")
 
@@ -153,6 +170,17 @@ def _keep_house(ledger: Ledger, relay: Relay) -> None:
         _sync(ledger)
         relay.tidy()
         time.sleep(HOUSE_SECONDS)
+
+
+def _tell_held(announcer: Announcer, stopping: threading.Event) -> None:
+    """Send the notices that were held back, as their hours end. Beside the other house work, which must not wait."""
+    while not stopping.wait(HELD_SECONDS):
+        try:
+            told = announcer.tell_held()
+            if told:
+                log.info("%d notices sent that were held back", told)
+        except Exception as error:  # the next round comes whatever happened in this one
+            log.warning("notices held back: %s", one_line(error), exc_info=error)
 
 
 def _prune(ledger: Ledger) -> None:
