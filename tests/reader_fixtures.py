@@ -25,7 +25,13 @@ CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
 
 
 def settings_for(
-    home: Path, *, portal: str = PORTAL, site: str = "", reader: str = "", accounts: str = ""
+    home: Path,
+    *,
+    portal: str = PORTAL,
+    site: str = "",
+    reader: str = "",
+    accounts: str = "",
+    sendmail: str = "/bin/true",
 ) -> settings.Config:
     """Settings for a reader whose files are all below *home*."""
     for folder in ("accounts", "mail", "cache"):
@@ -44,7 +50,7 @@ webmail_sender = "sender@gateway.example.org"
 webmail_recipient = "webmail@gateway.example.org"
 [notice]
 mail_from = "webmail@example.org"
-sendmail = ["/bin/true"]
+sendmail = ["{sendmail}"]
 link_key = "link.key"
 [accounts]
 database = "accounts/accounts.sqlite"

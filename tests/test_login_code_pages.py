@@ -226,3 +226,14 @@ def test_the_log_in_page_does_not_end_a_session_that_waits_for_its_code(site):
 
     assert "You were logged out" not in page
     assert site.post(browser, "/login/code", code=code_of(site, secret)).status_code == 303
+
+
+def test_the_audit_says_what_was_shown_and_no_log_out_in_between(site):
+    browser, secret, _ = half_way(site)
+    site.post(browser, "/login/code", code="000000")
+    site.post(browser, "/login/code", code=code_of(site, secret))
+
+    trail = [(event.event, event.outcome) for event in site.app.extensions["messenger"].accounts.trail()]
+
+    assert trail[-3:] == [("log-in", "done"), ("second factor", "refused"), ("second factor", "done")]
+    assert "log-out" not in [event for event, _ in trail]

@@ -312,6 +312,20 @@ def test_the_log_holds_no_token_no_address_and_no_password(running):
         assert secret not in log
 
 
+def test_a_stop_still_sends_the_letters_under_way(tmp_path):
+    sendmail, sent = tmp_path / "sendmail", tmp_path / "sent"
+    sendmail.write_text(f'#!/bin/sh\necho "$@" >> {sent}\ncat >> {sent}\n')
+    sendmail.chmod(0o755)
+    with reader(tmp_path, reader="workers = 1", sendmail=str(sendmail)) as found:
+        token, password = link.token(KEY, ALICE, int(time.time())), "three plain blue doors"
+        found.ask("POST", "/signup", urlencode({"token": token, "password": password, "again": password}))
+        found.ask("POST", "/forgot", urlencode({"address": ALICE}))
+        at_the_answer = sent.exists()
+
+    assert not at_the_answer
+    assert f"-f webmail@example.org -- {ALICE}" in sent.read_text()
+
+
 def test_a_stop_lets_an_answer_under_way_finish(tmp_path):
     with reader(tmp_path, reader="workers = 1") as found:
         form = urlencode({"address": ALICE, "password": "not this one, sorry"}).encode()

@@ -70,9 +70,12 @@ class Sessions(Store):
     def end_session(self, token: str, client: str, now: int) -> None:
         """Log out: the row goes, so the token is worth nothing, whoever kept a copy."""
         with self._file.writing() as db:
-            row = db.execute("SELECT account FROM session WHERE id = ?", [rows.hashed(token)]).fetchone()
-            if row:
-                db.execute("DELETE FROM session WHERE id = ?", [rows.hashed(token)])
+            row = db.execute("SELECT account, pending FROM session WHERE id = ?", [rows.hashed(token)]).fetchone()
+            if row is None:
+                return
+            db.execute("DELETE FROM session WHERE id = ?", [rows.hashed(token)])
+            # Who was still on the way in was never logged in.
+            if row[1] == FULL:
                 rows.audit(db, "log-out", DONE, rows.by_id(db, row[0]), client, now)
 
     def end_one(self, account: int, session: str, client: str, now: int) -> bool:
