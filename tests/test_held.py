@@ -325,7 +325,7 @@ def test_several_processes_send_each_notice_once(folder, tmp_path):
     assert sorted("".join(path.read_text() for path in out.iterdir()).split()) == sorted(addresses)
 
 
-def test_threads_that_keep_while_others_give_out_lose_nothing(held):
+def test_threads_that_keep_while_another_gives_out_lose_nothing(held):
     told, stop = [], threading.Event()
 
     def give():
@@ -334,17 +334,24 @@ def test_threads_that_keep_while_others_give_out_lose_nothing(held):
             held.give_out(now, told.append)
             now += HOUR_SECONDS
 
-    givers = [threading.Thread(target=give) for _ in range(2)]
-    for giver in givers:
-        giver.start()
-    for number in range(200):
-        held.keep(dataclasses.replace(ANN, reference=str(number)))
+    def keep(address):
+        for number in range(100):
+            held.keep(dataclasses.replace(ANN, to=address, reference=str(number)))
+
+    addresses = [f"p{number}@example.org" for number in range(4)]
+    keepers = [threading.Thread(target=keep, args=(address,)) for address in addresses]
+    giver = threading.Thread(target=give)
+    for thread in (giver, *keepers):
+        thread.start()
+    for keeper in keepers:
+        keeper.join()
     stop.set()
-    for giver in givers:
-        giver.join()
+    giver.join()
     held.give_out(NOW + 10**8, told.append)
 
-    assert told[-1].reference == "199"
+    # For each the last of all was the last that was sent, and none came twice.
+    assert {notice.to: notice.reference for notice in told} == dict.fromkeys(addresses, "99")
+    assert len(set(told)) == len(told)
 
 
 # -- the announcer: who is told how

@@ -130,10 +130,11 @@ class Held:
                 self._path(who, _KEPT).rename(claimed)
             try:
                 os.utime(claimed, (now, now))
+                content = claimed.read_bytes()
             except FileNotFoundError:
                 return None
         try:
-            return Notice(**json.loads(claimed.read_bytes()))
+            return Notice(**json.loads(content))
         except (ValueError, TypeError) as error:
             claimed.rename(self._path(who, _BROKEN))
             raise HeldError(f"{self._path(who, _BROKEN)}: no notice can be made of it: {error}") from error
