@@ -9,7 +9,7 @@ from messenger import totp
 from messenger.accounts import Account, Accounts
 from messenger.passwords import Cost, Hasher
 
-ALICE, BOB = "alice@example.net", "bob@example.net"
+ALICE, BOB, CAROL = "alice@example.net", "bob@example.net", "carol@example.net"
 PASSWORD = "three plain blue doors"
 WRONG = "not this one, sorry"
 HOME, AWAY, ELSEWHERE = "192.0.2.7", "198.51.100.9", "203.0.113.5"

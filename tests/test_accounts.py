@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from messenger.accounts import Account, Accounts, AddressTaken
+from messenger.accounts import Account, Accounts, AddressTaken, TooSoon
 from messenger.envelope import AddressError
 from messenger.passwords import Cost, Hasher, PasswordRefused
 
@@ -18,6 +18,7 @@ from .accounts_fixtures import (  # noqa: F401
     PASSWORD,
     WRONG,
     accounts_fixture,
+    fail,
     path_fixture,
     rows,
     sign_up,
@@ -118,3 +119,89 @@ def test_the_file_holds_neither_passwords_nor_what_browsers_keep(accounts, path)
     assert token.encode() not in stored
     assert b"not this one" not in stored
     assert b"wrong field" not in stored
+
+
+# -- the password again
+
+
+def test_the_password_asked_again_is_told_right_from_wrong(accounts):
+    account = sign_up(accounts)
+
+    assert accounts.confirm(account.id, PASSWORD, HOME, NOW)
+    assert not accounts.confirm(account.id, WRONG, HOME, NOW)
+    assert not accounts.confirm(99, PASSWORD, HOME, NOW)
+
+
+def test_a_stolen_session_gives_no_more_tries_than_the_log_in(accounts):
+    account = sign_up(accounts)
+    for _ in range(3):
+        accounts.confirm(account.id, WRONG, AWAY, NOW)
+    fail(accounts, 2)
+
+    with pytest.raises(TooSoon):
+        accounts.confirm(account.id, PASSWORD, AWAY, NOW)
+    with pytest.raises(TooSoon):
+        accounts.verify(ALICE, PASSWORD, AWAY, NOW)
+    assert accounts.confirm(account.id, PASSWORD, AWAY, NOW + 1)
+
+
+def test_only_a_wrong_password_asked_again_is_in_the_audit_and_apart_from_log_ins(accounts):
+    account = sign_up(accounts)
+    accounts.confirm(account.id, PASSWORD, HOME, NOW)
+    accounts.confirm(account.id, WRONG, HOME, NOW)
+
+    assert [(e.event, e.outcome, e.detail) for e in accounts.trail()][1:] == [("log-in", "refused", "password again")]
+
+
+# -- another password
+
+
+def test_another_password_replaces_the_old_one_and_ends_every_session(accounts):
+    account = sign_up(accounts)
+    tokens = [accounts.open_session(account.id, HOME, NOW) for _ in range(2)]
+
+    accounts.change_password(account.id, "four plain red windows", HOME, NOW)
+
+    assert [accounts.session(token, NOW) for token in tokens] == [None, None]
+    assert accounts.verify(ALICE, PASSWORD, HOME, NOW) is None
+    assert accounts.verify(ALICE, "four plain red windows", HOME, NOW) == account
+
+
+def test_a_refused_password_changes_nothing(accounts):
+    account = sign_up(accounts)
+    token = accounts.open_session(account.id, HOME, NOW)
+
+    for refused in ("short", "alice@example.net", "post & co 123"):
+        with pytest.raises(PasswordRefused):
+            accounts.change_password(account.id, refused, HOME, NOW)
+
+    assert accounts.session(token, NOW) is not None
+    assert accounts.verify(ALICE, PASSWORD, HOME, NOW) is not None
+
+
+def test_a_password_changed_while_the_old_one_is_looked_at_lets_nobody_in(accounts, monkeypatch):
+    account = sign_up(accounts)
+    real = accounts._hasher.matches
+
+    def matches(password, hashed):
+        accounts.change_password(account.id, "four plain red windows", HOME, NOW)
+        return real(password, hashed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts._hasher, "matches", matches)
+        found = accounts.verify(ALICE, PASSWORD, HOME, NOW)
+
+    assert found is None
+    assert accounts.verify(ALICE, "four plain red windows", HOME, NOW) is not None
+
+
+def test_language_and_time_zone_are_set_each_by_itself(accounts):
+    account = sign_up(accounts)
+
+    accounts.settle(account.id, language="de")
+    accounts.settle(account.id, time_zone="Europe/Berlin")
+    accounts.settle(account.id)
+    accounts.settle(99, language="de")
+
+    found = accounts.find(ALICE)
+    assert (found.language, found.time_zone) == ("de", "Europe/Berlin")

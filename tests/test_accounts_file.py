@@ -4,14 +4,28 @@ import multiprocessing
 import os
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from messenger.accounts import Accounts, AccountsError
 from messenger.accounts.file import AccountsFile
 from messenger.passwords import Hasher
 
-from .accounts_fixtures import ALICE, HASHER, HOME, NOW, PASSWORD, accounts_fixture, path_fixture, rows, sign_up  # noqa: F401
+from .accounts_fixtures import (  # noqa: F401  # noqa: F401
+    ALICE,
+    HASHER,
+    HOME,
+    KEY,
+    NOW,
+    PASSWORD,
+    accounts_fixture,
+    enrol,
+    path_fixture,
+    rows,
+    sign_up,
+)
 
 
 def test_the_file_is_for_its_owner_alone_whatever_the_umask(path):
@@ -160,3 +174,116 @@ def test_a_database_locked_for_too_long_is_a_temporary_error(accounts, path, mon
 
     assert error.value.temporary
     assert accounts.find(ALICE) is not None
+
+
+# -- older files
+
+#: Made by the release before second factors: Alice and Bob, a session of Alice's, a failed log-in.
+OLDER = Path(__file__).parent / "accounts-m004.sql"
+OLD_SESSION = "a" * 43
+
+
+@pytest.fixture
+def older(path):
+    connection = sqlite3.connect(path)
+    connection.executescript(OLDER.read_text())
+    connection.close()
+    return path
+
+
+def test_an_older_file_is_brought_up_to_date_and_everybody_is_still_in_it(older):
+    accounts = Accounts(older, totp_key=KEY, hasher=HASHER)
+
+    alice = accounts.find(ALICE)
+    assert (alice.language, alice.time_zone, alice.second_factor, alice.disabled) == ("de", "Europe/Berlin", False, 0)
+    session = accounts.session(OLD_SESSION, NOW + 60)
+    assert (session.account, session.pending, session.agent) == (alice, "", "")
+    assert accounts.verify(ALICE, PASSWORD, HOME, NOW + 60) == alice
+    assert [row.account.address for row in accounts.list_accounts()] == [ALICE, "bob@example.net"]
+    assert [(event.event, event.address) for event in accounts.trail()][:4] == [
+        ("sign-up", ALICE),
+        ("sign-up", "bob@example.net"),
+        ("log-in", ALICE),
+        ("log-in", ""),
+    ]
+    assert enrol(accounts, alice)[1]
+    assert accounts.ask_reset(ALICE, HOME, NOW) is not None
+
+
+def test_an_older_file_brought_up_to_date_is_like_a_new_one(older, tmp_path):
+    AccountsFile(older)
+    AccountsFile(tmp_path / "new.sqlite")
+    sql = "SELECT type, name, tbl_name FROM sqlite_master ORDER BY type, name"
+
+    assert rows(older, sql) == rows(tmp_path / "new.sqlite", sql)
+    for (table,) in rows(older, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%sqlite%'"):
+        columns = f"SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('{table}')"
+        assert rows(older, columns) == rows(tmp_path / "new.sqlite", columns)
+    assert rows(older, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(older, "PRAGMA foreign_key_check") == []
+
+
+def test_the_audit_of_an_older_file_only_grows_from_then_on(older):
+    AccountsFile(older)
+    connection = sqlite3.connect(older, isolation_level=None)
+
+    for sql in ("DELETE FROM audit", "UPDATE audit SET address = ''"):
+        with pytest.raises(sqlite3.IntegrityError, match="only grows"):
+            connection.execute(sql)
+    connection.close()
+
+
+def test_an_update_that_fails_half_way_leaves_the_older_file_as_it_was(older, monkeypatch):
+    before = rows(older, "SELECT sql FROM sqlite_master")
+    real = Database.execute
+
+    def execute(self, sql, *given):
+        if "audit_address" in sql:
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(self, sql, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "execute", execute)
+        with pytest.raises(AccountsError, match="disk is full"):
+            AccountsFile(older)
+
+    assert rows(older, "SELECT sql FROM sqlite_master") == before
+    assert Accounts(older, hasher=HASHER).session(OLD_SESSION, NOW + 60) is not None
+
+
+def _open(path) -> None:
+    AccountsFile(path)
+
+
+def test_several_processes_bring_an_older_file_up_to_date_at_once(older):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_open, args=(older,)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert Accounts(older, hasher=HASHER).session(OLD_SESSION, NOW + 60) is not None
+
+
+@pytest.mark.parametrize("call", [
+    lambda a: a.change_password(1, "four plain red windows", HOME, NOW),
+    lambda a: a.confirm(1, PASSWORD, HOME, NOW),
+    lambda a: a.begin_totp(1, NOW),
+    lambda a: a.settle(1, language="de"),
+    lambda a: a.disable(1, "admin:root", NOW),
+    lambda a: a.delete(1, HOME, NOW),
+])  # fmt: skip
+def test_on_a_full_disk_each_change_is_refused_as_temporary_and_leaves_everything_as_it_was(accounts, path, call):
+    sign_up(accounts)
+    tables = [f"SELECT * FROM {table}" for table in ("account", "credential", "session", "throttle", "audit")]
+    before = [rows(path, sql) for sql in tables]
+    with accounts._file.reading() as db:
+        db.execute("PRAGMA query_only = ON")
+
+    with pytest.raises(AccountsError) as error:
+        call(accounts)
+
+    assert error.value.temporary
+    assert [rows(path, sql) for sql in tables] == before

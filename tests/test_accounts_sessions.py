@@ -1,6 +1,10 @@
 """Sessions: who is let in on which device, and until when."""
 
-from .accounts_fixtures import BOB, HOME, NOW, accounts_fixture, path_fixture, rows, sign_up  # noqa: F401
+import pytest
+
+from messenger.accounts import Accounts
+
+from .accounts_fixtures import ALICE, AWAY, BOB, HASHER, HOME, NOW, accounts_fixture, path_fixture, rows, sign_up  # noqa: F401
 
 
 def test_a_session_is_known_by_its_token_alone(accounts):
@@ -86,3 +90,105 @@ def test_sessions_that_are_over_are_thrown_away(accounts, path):
     accounts.open_session(account.id, HOME, NOW + 3600)
 
     assert rows(path, "SELECT opened FROM session") == [(NOW + 3600,)]
+
+
+def test_a_session_tells_its_device_and_when_it_ends(accounts):
+    account = sign_up(accounts)
+    token = accounts.open_session(account.id, HOME, NOW, agent="Firefox\n\x1b[31m on \u202e Linux " + "x" * 500)
+
+    found = accounts.session(token, NOW + 30)
+
+    assert (found.client, found.opened, found.seen) == (HOME, NOW, NOW + 30)
+    assert found.agent.startswith("Firefox [31m on Linux xxx")
+    assert len(found.agent) == 200
+    assert (found.ends, found.latest) == (NOW + 900, NOW + 8 * 3600)
+
+
+@pytest.mark.parametrize("used", [0, 59, 60, 500])
+def test_a_session_left_alone_ends_when_it_said(accounts, used):
+    token = accounts.open_session(sign_up(accounts).id, HOME, NOW)
+    ends = accounts.session(token, NOW + used).ends
+
+    assert accounts.session(token, ends) is None
+    assert [session.ends for session in accounts.sessions(1, ends - 1)] == [ends]
+    assert accounts.session(token, ends - 1) is not None
+
+
+def test_a_session_never_ends_later_than_in_any_case(path):
+    accounts = Accounts(path, idle_minutes=1440, absolute_hours=1, hasher=HASHER)
+
+    found = accounts.session(accounts.open_session(sign_up(accounts).id, HOME, NOW), NOW)
+
+    assert found.ends == found.latest == NOW + 3600
+
+
+def test_what_names_a_session_on_pages_logs_nobody_in(accounts):
+    token = accounts.open_session(sign_up(accounts).id, HOME, NOW)
+
+    assert accounts.session(accounts.session(token, NOW).id, NOW) is None
+
+
+def test_live_sessions_are_listed_the_last_used_first(accounts):
+    account = sign_up(accounts)
+    accounts.open_session(account.id, HOME, NOW - 900)
+    first = accounts.open_session(account.id, HOME, NOW)
+    second = accounts.open_session(account.id, AWAY, NOW + 1)
+    accounts.open_session(sign_up(accounts, BOB).id, HOME, NOW)
+    accounts.session(first, NOW + 120)
+
+    assert [session.client for session in accounts.sessions(account.id, NOW + 120)] == [HOME, AWAY]
+    accounts.session(second, NOW + 240)
+    assert [session.client for session in accounts.sessions(account.id, NOW + 240)] == [AWAY, HOME]
+    assert accounts.sessions(account.id, NOW + 1200) == []
+
+
+def test_one_session_is_ended_by_its_name_and_only_by_its_owner(accounts):
+    alice, bob = sign_up(accounts), sign_up(accounts, BOB)
+    here, there = (accounts.open_session(alice.id, HOME, NOW) for _ in range(2))
+    name = accounts.session(there, NOW).id
+
+    assert not accounts.end_one(bob.id, name, HOME, NOW)
+    assert accounts.end_one(alice.id, name, HOME, NOW)
+    assert not accounts.end_one(alice.id, name, HOME, NOW)
+
+    assert accounts.session(there, NOW) is None
+    assert accounts.session(here, NOW) is not None
+    assert [event.address for event in accounts.trail() if event.event == "session ended"] == [ALICE]
+
+
+def test_all_sessions_but_this_one_end(accounts):
+    account = sign_up(accounts)
+    tokens = [accounts.open_session(account.id, HOME, NOW) for _ in range(3)]
+
+    assert accounts.end_all(account.id, HOME, NOW, except_token=tokens[1]) == 2
+
+    assert [bool(accounts.session(token, NOW)) for token in tokens] == [False, True, False]
+
+
+@pytest.mark.parametrize("number", [0, 99])
+def test_a_session_of_nobody_opens_nothing(accounts, number):
+    assert accounts.session(accounts.open_session(number, HOME, NOW), NOW) is None
+
+
+def test_a_look_at_a_session_is_one_read(accounts):
+    token = accounts.open_session(sign_up(accounts).id, HOME, NOW)
+    statements: list[str] = []
+    with accounts._file.reading() as db:
+        db.conn.set_trace_callback(statements.append)
+
+    accounts.session(token, NOW + 59)
+
+    assert len(statements) == 1
+    assert statements[0].split()[0] == "SELECT"
+
+
+def test_a_second_factor_begun_long_ago_is_thrown_away_at_the_next_log_in(accounts):
+    account = sign_up(accounts)
+    accounts.begin_totp(account.id, NOW)
+
+    accounts.open_session(account.id, HOME, NOW + 3599)
+    kept = accounts.pending_totp(account.id)
+    accounts.open_session(account.id, HOME, NOW + 3600)
+
+    assert kept is not None
+    assert accounts.pending_totp(account.id) is None

@@ -6,11 +6,13 @@ import pytest
 
 from messenger.accounts import Accounts, TooSoon
 from messenger.passwords import Hasher, HashingBusy
+from messenger.throttle import Limit
 
 from .accounts_fixtures import (  # noqa: F401
     ALICE,
     AWAY,
     BOB,
+    CAROL,
     ELSEWHERE,
     HASHER,
     HOME,
@@ -170,3 +172,128 @@ def test_what_is_forgotten_is_thrown_away(accounts, path):
     fail(accounts, 1, address="two@example.net", now=NOW + 7200)
 
     assert rows(path, "SELECT count(*) FROM throttle WHERE forgotten <= 1800007200") == [(0,)]
+
+
+def test_after_a_thousand_wrong_guesses_the_owner_logs_in_from_elsewhere(accounts):
+    sign_up(accounts)
+    now = NOW
+    for number in range(1000):
+        try:
+            accounts.verify(ALICE, WRONG, f"198.51.{number % 200}.9", now)
+        except TooSoon as soon:
+            now += min(soon.seconds, 2)
+
+    assert accounts.verify(ALICE, PASSWORD, HOME, now) is not None
+    assert accounts.verify(ALICE, PASSWORD, ELSEWHERE, now + 900) is not None
+
+
+def answers(accounts: Accounts, address: str, client: str, password: str = WRONG, seconds: int = 30) -> list[object]:
+    """What somebody sees who tries once a second."""
+    found: list[object] = []
+    for second in range(seconds):
+        try:
+            found.append(accounts.verify(address, password, client, NOW + second))
+        except TooSoon as soon:
+            found.append(soon.seconds)
+    return found
+
+
+FEW = 10
+
+
+@pytest.fixture
+def low_limits(monkeypatch):
+    """Networks and the site are full sooner than in earnest, so that filling them doesn't take long."""
+    monkeypatch.setattr("messenger.throttle.NETWORK", Limit(free=FEW, forgets=60))
+    monkeypatch.setattr("messenger.throttle.OVERALL", Limit(free=2 * FEW, forgets=1))
+
+
+def _nothing(accounts: Accounts) -> None:
+    """The network, the addresses and the site are fresh."""
+
+
+def _network_full(accounts: Accounts) -> None:
+    for number in range(FEW):
+        fail(accounts, 1, address=f"nobody{number}@example.net", client=HOME)
+
+
+def _account_full(accounts: Accounts) -> None:
+    for address in (ALICE, BOB, CAROL):
+        fail(accounts, 5, address=address, client=AWAY)
+
+
+def _site_full(accounts: Accounts) -> None:
+    for number in range(2 * FEW):
+        fail(accounts, 1, address=f"nobody{number}@example.net", client=f"203.0.{number}.1")
+
+
+@pytest.mark.parametrize("before", [_nothing, _network_full, _account_full, _site_full])
+@pytest.mark.parametrize("client", ["192.0.2.200", ELSEWHERE])
+def test_a_neighbour_of_the_owner_learns_no_more_than_others_who_has_an_account(low_limits, path, before, client):
+    """Alice is known in this network, Carol has an account and was never here, Bob has none."""
+    seen = []
+    for address in (ALICE, BOB, CAROL):
+        accounts = Accounts(path.with_name(address), hasher=HASHER)
+        sign_up(accounts)
+        accounts.sign_up(CAROL, PASSWORD, "100.64.0.1", NOW)
+        before(accounts)
+        seen.append(answers(accounts, address, client))
+
+    assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.parametrize("before", [_network_full, _account_full, _site_full])
+def test_where_strangers_wait_the_owner_gets_in_from_a_network_they_use_and_nobody_else(low_limits, accounts, before):
+    sign_up(accounts)
+    accounts.sign_up(CAROL, PASSWORD, "100.64.0.1", NOW)
+    before(accounts)
+
+    assert accounts.verify(ALICE, PASSWORD, HOME, NOW) is not None
+    with pytest.raises(TooSoon):
+        accounts.verify(CAROL, PASSWORD, HOME, NOW)
+
+
+def test_where_strangers_wait_each_refusal_from_a_used_network_costs_one_check_of_a_password(low_limits, path):
+    class Counting(Hasher):
+        checks = 0
+
+        def matches(self, password: str, hashed: str | None) -> bool:
+            self.checks += 1
+            return super().matches(password, hashed)
+
+    hasher = Counting(HASHER.cost)
+    accounts = Accounts(path, hasher=hasher)
+    sign_up(accounts)
+    _network_full(accounts)
+    hasher.checks = 0
+
+    costs = []
+    for address in (ALICE, BOB, "no address at all"):
+        with pytest.raises(TooSoon):
+            accounts.verify(address, WRONG, HOME, NOW)
+        costs.append(hasher.checks)
+
+    assert costs == [1, 2, 3]
+
+
+def test_where_strangers_wait_nobody_from_an_unused_network_costs_a_check(low_limits, path):
+    hasher = Hasher(HASHER.cost)
+    hasher.matches = lambda *_: pytest.fail("looked at a password")
+    accounts = Accounts(path, hasher=hasher)
+    sign_up(accounts)
+    _site_full(Accounts(path, hasher=HASHER))
+
+    with pytest.raises(TooSoon):
+        accounts.verify(ALICE, PASSWORD, ELSEWHERE, NOW)
+
+
+def test_a_neighbours_tries_are_counted_where_strangers_wait_too(low_limits, accounts):
+    sign_up(accounts)
+    _network_full(accounts)
+    for _ in range(5):
+        with pytest.raises(TooSoon):
+            accounts.verify(ALICE, WRONG, HOME, NOW)
+
+    with pytest.raises(TooSoon) as soon:
+        accounts.verify(ALICE, PASSWORD, HOME, NOW)
+    assert soon.value.seconds == 1

@@ -6,6 +6,7 @@ Part of messenger.accounts: nobody else reads this.
 import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from . import rows
@@ -56,10 +57,10 @@ class Sessions(Store):
         found = self._session(row) if row else None
         if found is None or found.account.disabled or now >= found.ends:
             return None
-        if now - row[2] >= SEEN_SECONDS:
-            self._see(found.id, now)
-        seen = max(found.seen, now)
-        return self._session((*row[:2], seen, *row[3:]))
+        if now - found.seen >= SEEN_SECONDS and self._see(found.id, now):
+            return self._session((*row[:2], now, *row[3:]))
+        # It ends by what is written down, not by what we know.
+        return replace(found, seen=max(found.seen, now))
 
     def sessions(self, account: int, now: int) -> list[Session]:
         """The sessions that are live, the last used first."""
@@ -107,10 +108,12 @@ class Sessions(Store):
         ends = min(seen + self._idle, latest)
         return Session(rows.account_of(fields), opened, seen, number, client, agent, pending, ends, latest)
 
-    def _see(self, number: str, now: int) -> None:
+    def _see(self, number: str, now: int) -> bool:
         try:
             with self._file.writing() as db:
                 db.execute("UPDATE session SET seen = max(seen, ?) WHERE id = ?", [now, number])
+            return True
         except AccountsError as error:
             # Mail can be read from a full disk; the session ends a little earlier.
             log.warning("a session's last use was not written down: %s", error)
+            return False
