@@ -198,7 +198,7 @@ def answers(accounts: Accounts, address: str, client: str, password: str = WRONG
     return found
 
 
-FEW = 10
+FEW = 20
 
 
 @pytest.fixture
