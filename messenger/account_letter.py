@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from . import visible
-from .letterhead import Site, date_and_time, direction, for_person, head, language_tag, subject_line
-from .notice_mail import mail
+from .letterhead import SUBJECT_CHARACTERS, Site, date_and_time, direction, for_person, head, language_tag
+from .notice_mail import encoded, mail
 from .notice_texts import environment, languages, render
 from .preferences import PHRASE_CHARACTERS
 
@@ -65,10 +65,11 @@ def letter(
         "happened": date_and_time(site, now),
         "phrase": visible.line(phrase, PHRASE_CHARACTERS),
     }
-    subject = subject_line(render(texts, SUBJECT, {"kind": kind, "site": site}))
-    html = render(texts, HTML, values | {"subject": subject})
+    subject = visible.line(render(texts, SUBJECT, {"kind": kind, "site": site}), SUBJECT_CHARACTERS)
+    text = encoded(render(texts, TEXT, values))
+    html = encoded(render(texts, HTML, values | {"subject": subject}))
     fields = head(to, subject, site, now, message_id)
-    return mail(fields, render(texts, TEXT, values), html)
+    return mail(fields, text, html)
 
 
 def check_templates(site: Site) -> None:

@@ -52,11 +52,11 @@ def for_person(site: Site, language: str, time_zone: str) -> Site:
 
 
 def head(to: str, subject: str, site: Site, now: datetime, message_id: str) -> list[tuple[str, str]]:
-    """Return the header of a mail that a machine writes and nobody is to answer; *subject* is cleaned here."""
+    """Return the header of a mail that a machine writes and nobody is to answer; *subject* is a clean line."""
     return [
         ("From", mailbox(visible.line(site.name, NAME_CHARACTERS), envelope.normal(site.notice_from))),
         ("To", envelope.normal(to)),
-        ("Subject", unstructured(subject_line(subject))),
+        ("Subject", unstructured(subject)),
         ("Date", format_datetime(local_time(site, now))),
         ("Message-ID", f"<{message_id.strip('<>')}>"),
         ("Auto-Submitted", "auto-generated"),  # RFC 3834, section 5: no vacation replies
@@ -64,11 +64,6 @@ def head(to: str, subject: str, site: Site, now: datetime, message_id: str) -> l
         ("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply"),
         ("Content-Language", language_tag(site)),
     ]
-
-
-def subject_line(subject: str) -> str:
-    """Return a rendered subject as it may stand in a header."""
-    return visible.line(subject, SUBJECT_CHARACTERS)
 
 
 def local_time(site: Site, now: datetime) -> datetime:
@@ -88,7 +83,12 @@ def direction(site: Site) -> str:
 
 def date_and_time(site: Site, now: datetime) -> str:
     """Write *now* for a person to read, in the language and the zone of *site*."""
-    local, locale = local_time(site, now), locale_of(site.language)
+    return _written(site.language, site.time_zone, int(now.timestamp()) // 60)
+
+
+@lru_cache(maxsize=256)
+def _written(language: str, time_zone: str, minute: int) -> str:
+    local, locale = datetime.fromtimestamp(minute * 60, ZoneInfo(time_zone)), locale_of(language)
     return f"{format_date(local, 'long', locale=locale)}, {format_time(local, 'HH:mm z', locale=locale)}"
 
 

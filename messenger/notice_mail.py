@@ -11,22 +11,38 @@ import hashlib
 import re
 from collections.abc import Sequence
 from email.header import Header
+from functools import lru_cache
 
 LINE_OCTETS = 76
+_PART = b'\r\nContent-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 _SPECIALS = re.compile(r'[()<>@,;:\\".\[\]]|=\?')
 
 
-def mail(fields: Sequence[tuple[str, str]], text: str, html: str) -> bytes:
-    """Return the whole mail: *fields* in their order, then the two bodies."""
-    bodies = [_body("plain", text), _body("html", html)]
+def mail(fields: Sequence[tuple[str, str]], text: bytes, html: bytes) -> bytes:
+    """Return the whole mail: *fields* in their order, then the two bodies, both ``encoded``."""
     # From the content, so that the same notice is the same bytes; quoted-printable never writes "=_".
-    boundary = "=_" + hashlib.sha256(b"".join(bodies)).hexdigest()[:32]
+    boundary = b"=_" + hashlib.sha256(text + html).hexdigest()[:32].encode()
     head = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    head += f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n\r\n'
-    parts = "".join(f"--{boundary}\r\n{body.decode('ascii')}\r\n" for body in bodies)
-    return f"{head}{parts}--{boundary}--\r\n".encode()
+    return b"".join(
+        (
+            head.encode(),
+            b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n\r\n',
+            *(
+                b"--" + boundary + _PART % subtype + body + b"\r\n"
+                for subtype, body in ((b"plain", text), (b"html", html))
+            ),
+            b"--" + boundary + b"--\r\n",
+        )
+    )
 
 
+def encoded(text: str) -> bytes:
+    """Return *text* as the content of a body: quoted-printable, lines that end in CRLF."""
+    lines = text.replace("\r\n", "\n").removesuffix("\n") + "\n"
+    return binascii.b2a_qp(lines.encode(), istext=True, header=False).replace(b"\n", b"\r\n")
+
+
+@lru_cache(maxsize=64)
 def mailbox(name: str, address: str) -> str:
     """Write a name and an address (RFC 5322, section 3.4); a name beyond ASCII as encoded words (RFC 2047)."""
     if not name:
@@ -41,14 +57,8 @@ def mailbox(name: str, address: str) -> str:
     return f"{shown}{separator}<{address}>"
 
 
+@lru_cache(maxsize=64)
 def unstructured(value: str) -> str:
     """Write a text for a field such as Subject, folded."""
     charset = "us-ascii" if value.isascii() else "utf-8"
     return Header(value, charset, maxlinelen=LINE_OCTETS, header_name="Subject").encode(linesep="\r\n")
-
-
-def _body(subtype: str, text: str) -> bytes:
-    lines = text.replace("\r\n", "\n").removesuffix("\n") + "\n"
-    encoded = binascii.b2a_qp(lines.encode(), istext=True, header=False)
-    head = f'Content-Type: text/{subtype}; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
-    return head.encode() + encoded.replace(b"\n", b"\r\n")

@@ -5,7 +5,8 @@ we lack. Catalogues are read as text, so there is nothing to compile. docs/notic
 """
 
 import gettext
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -74,8 +75,15 @@ def languages(templates: Path | None) -> list[str]:
 
 def render(made: SandboxedEnvironment, name: str, values: Mapping[str, object]) -> str:
     """Render the template *name*."""
-    try:
+    with named(made, name):
         return made.get_template(name).render(values)
+
+
+@contextmanager
+def named(made: SandboxedEnvironment, name: str) -> Iterator[None]:
+    """Make a NoticeError that names file and line of whatever goes wrong with the template *name*."""
+    try:
+        yield
     except TemplateSyntaxError as error:
         raise NoticeError(f"{error.filename or name}, line {error.lineno}: {error.message}") from error
     except TemplateNotFound as error:

@@ -12,16 +12,17 @@ from datetime import datetime
 from . import envelope, visible
 from .letterhead import (
     NAME_CHARACTERS,
+    SUBJECT_CHARACTERS,
     Site,
     date_and_time,
     direction,
     for_person,
     head,
     language_tag,
-    subject_line,
 )
+from .notice_forms import body, fixed_text
 from .notice_mail import mail
-from .notice_texts import NoticeError, environment, languages, render
+from .notice_texts import NoticeError, environment, languages
 from .preferences import PHRASE_CHARACTERS
 
 __all__ = ["Notice", "NoticeError", "Site", "check_templates", "letter"]
@@ -51,11 +52,20 @@ class Notice:
 def letter(notice: Notice, site: Site, now: datetime) -> bytes:
     """Write *notice* as a mail that is ready to be sent."""
     site = for_person(site, notice.language, notice.time_zone)
-    values = _values(notice, site, now)
     texts = environment(site.templates, site.language)
-    subject = subject_line(render(texts, SUBJECT, {"site": site}))
-    html = render(texts, HTML, values | {"subject": subject})
-    return mail(head(notice.to, subject, site, now, notice.message_id), render(texts, TEXT, values), html)
+    subject = visible.line(fixed_text(texts, SUBJECT, {"site": site}), SUBJECT_CHARACTERS)
+    fixed = {"site": site, "language": language_tag(site), "direction": direction(site)}
+    values = {
+        "sender_name": _name_for_people(notice.sender_name, notice.sender_address),
+        "sender_address": _address_for_people(notice.sender_address),
+        "received": date_and_time(site, now),
+        "reference": notice.reference,
+        "link": notice.link,
+        "phrase": visible.line(notice.phrase, PHRASE_CHARACTERS),
+    }
+    text = body(texts, TEXT, fixed, values)
+    html = body(texts, HTML, fixed | {"subject": subject}, values)
+    return mail(head(notice.to, subject, site, now, notice.message_id), text, html)
 
 
 def check_templates(site: Site) -> None:
@@ -74,20 +84,6 @@ def check_templates(site: Site) -> None:
     for language in dict.fromkeys((site.language, *languages(site.templates))):
         for notice in (full, bare):
             letter(notice, replace(site, language=language), now)
-
-
-def _values(notice: Notice, site: Site, now: datetime) -> dict[str, object]:
-    return {
-        "site": site,
-        "language": language_tag(site),
-        "direction": direction(site),
-        "sender_name": _name_for_people(notice.sender_name, notice.sender_address),
-        "sender_address": _address_for_people(notice.sender_address),
-        "received": date_and_time(site, now),
-        "reference": notice.reference,
-        "link": notice.link,
-        "phrase": visible.line(notice.phrase, PHRASE_CHARACTERS),
-    }
 
 
 def _address_for_people(address: str) -> str:

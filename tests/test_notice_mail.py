@@ -10,6 +10,7 @@ from email.utils import getaddresses
 import pytest
 
 from messenger import notice_mail
+from messenger.notice_mail import encoded
 
 TEXT = "Grüße\n.\nFrom here\n" + "a very long line " * 20 + "\ntrailing \n=20 as it stands\n"
 HTML = "<p>Grüße</p>\n"
@@ -17,7 +18,9 @@ HTML = "<p>Grüße</p>\n"
 
 def seen(**changes):
     fields = {"From": "a@example.org", "Subject": "x"} | changes
-    return email.message_from_bytes(notice_mail.mail([*fields.items()], TEXT, HTML), policy=email.policy.default)
+    return email.message_from_bytes(
+        notice_mail.mail([*fields.items()], encoded(TEXT), encoded(HTML)), policy=email.policy.default
+    )
 
 
 def test_both_bodies_arrive_as_they_were():
@@ -29,7 +32,7 @@ def test_both_bodies_arrive_as_they_were():
 
 
 def test_a_mail_is_ascii_in_short_lines_that_end_in_crlf():
-    raw = notice_mail.mail([("Subject", notice_mail.unstructured("Grüße " * 40))], TEXT, HTML)
+    raw = notice_mail.mail([("Subject", notice_mail.unstructured("Grüße " * 40))], encoded(TEXT), encoded(HTML))
 
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 78
@@ -55,7 +58,9 @@ def test_the_same_mail_is_the_same_bytes():
     ],
 )
 def test_a_name_arrives_as_it_was(name):
-    raw = notice_mail.mail([("From", notice_mail.mailbox(name, "notices@portal.example"))], TEXT, HTML)
+    raw = notice_mail.mail(
+        [("From", notice_mail.mailbox(name, "notices@portal.example"))], encoded(TEXT), encoded(HTML)
+    )
 
     # Not by the newer parser: it puts a blank between two encoded words of a name, against RFC 2047, section 6.2.
     [(shown, address)] = getaddresses([email.message_from_bytes(raw)["From"].replace("\r\n", "")])
