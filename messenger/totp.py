@@ -55,7 +55,7 @@ def match(secret: str, given: str, now: int, after: int = -1) -> int | None:
     digits = "".join(_plain(given).split())
     found = None
     for offset in WINDOW:
-        step = step_of(now) + offset
+        step = max(0, step_of(now) + offset)
         right = hmac.compare_digest(code(secret, step).encode(), digits.encode("utf-8", "surrogatepass"))
         if right and step > after:
             found = step

@@ -115,16 +115,18 @@ def test_everything_that_is_missing_is_named_at_once_and_the_start_refused(tmp_p
         (tmp_path / folder).rmdir()
     (tmp_path / "cache").write_text("a file")
     (tmp_path / "link.key").unlink()
+    (tmp_path / "totp.key").unlink()
 
     status, output = run(*arguments, "--config", str(tmp_path / "messenger.toml"))
 
     assert status == EX_CONFIG
     lines = output.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert "link.key" in lines[0]
-    assert "mail root" in lines[1]
-    assert "for the accounts, is missing: make it" in lines[2]
-    assert "cache" in lines[3]
+    assert "totp.key: no TOTP key there; `messenger setup` makes one" in lines[1]
+    assert "mail root" in lines[2]
+    assert "for the accounts, is missing: make it" in lines[3]
+    assert "cache" in lines[4]
 
 
 def test_settings_with_an_error_refuse_the_start_with_the_line(tmp_path):
