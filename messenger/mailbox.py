@@ -16,6 +16,7 @@ from secrets import token_hex
 from .errors import MessengerError
 from .mailbox_listing import Changes, Entry, changes, entries
 from .mailbox_paths import address_of, path_of
+from .mailbox_removal import remove
 from .maildir import (
     FILE_MODE,
     INFO,
@@ -68,6 +69,12 @@ class Mailbox:
                 return True
         except NoSuchFolder:
             return False
+
+    def folders(self) -> list[str]:
+        """Return the folders there are: the inbox, which is called "", then the others by name."""
+        with suppress(NoSuchFolder), self._opened("") as place:
+            return ["", *sorted(place.folders())]
+        return []
 
     def state(self, folder: str = "") -> tuple[int, int]:
         """Return when new/ and cur/ last changed, in nanoseconds: other numbers mean that something has.
@@ -169,6 +176,14 @@ class Mailbox:
                     os.fsync(directory)
                     return
         raise self._no_such_message(name, folder)
+
+    def delete(self) -> None:
+        """Remove all of this person's mail and what else lies beside it; nothing if there is none. Not to be undone.
+
+        A mail that comes in this moment goes with the rest, or opens a new mailbox; it never goes half.
+        """
+        mail_root, (domain, person, _) = _way(self.root)
+        remove(mail_root, domain, person)
 
     def _opened(self, folder: str, create: bool = False) -> AbstractContextManager[Folder]:
         mail_root, parts = _way(self.root)

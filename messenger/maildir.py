@@ -104,6 +104,14 @@ class Folder:
         """Tell whether there is such a folder below this one, which is the inbox."""
         return os.access(f".{folder}", os.F_OK, dir_fd=self.base, follow_symlinks=False)
 
+    def folders(self) -> Iterator[str]:
+        """Yield the folders below this one, which is the inbox."""
+        with os.scandir(self.base) as entries:
+            for entry in entries:
+                name = entry.name.removeprefix(".")
+                if name != entry.name and _FOLDER.fullmatch(name) and entry.is_dir(follow_symlinks=False):
+                    yield name
+
     def has_keywords(self) -> bool:
         """Tell whether Dovecot has given keywords here: then file_of() may miss what is there."""
         return os.access("dovecot-keywords", os.F_OK, dir_fd=self.base, follow_symlinks=False)
@@ -172,12 +180,29 @@ def opened(mail_root: Path, parts: tuple[str, ...], create: bool = False) -> Ite
 
     What the operating system complains of while it is open becomes a MailboxError with a mend.
     """
+    with _mended(mail_root.joinpath(*parts)), _Held() as held:
+        yield _opened(held, mail_root, parts, create)
+
+
+@contextmanager
+def opened_domain(mail_root: Path, domain: str) -> Iterator[int]:
+    """Open the directory that the mailboxes of *domain* are in; complaints become a MailboxError as above."""
+    with _mended(mail_root / domain), _Held() as held:
+        root = _open_root(held, mail_root)
+        try:
+            directory = _open(held, domain, root)
+        except FileNotFoundError as error:
+            raise NoSuchFolder(f"{mail_root / domain}: no such folder") from error
+        yield directory
+
+
+@contextmanager
+def _mended(path: Path) -> Iterator[None]:
     try:
-        with _Held() as held:
-            yield _opened(held, mail_root, parts, create)
+        yield
     except OSError as error:
         mend = _MENDS.get(error.errno or 0, "")
-        raise MailboxError(f"{mail_root.joinpath(*parts)}: {error.strerror or error}{mend}") from error
+        raise MailboxError(f"{path}: {error.strerror or error}{mend}") from error
 
 
 def _open(held: _Held, name: str, directory: int, how: int = _READ) -> int:

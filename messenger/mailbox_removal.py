@@ -1,0 +1,88 @@
+"""Remove all that is kept of one person: the folder above their Maildir, with everything in it.
+
+Part of mailbox.py: nobody else reads this. The folder loses its name first, in one step, so a mail that comes
+meanwhile either goes with the rest or begins a mailbox of its own. A crash leaves a folder that no address has; the
+next removal in that domain ends what was begun.
+"""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+
+from .maildir import NoSuchFolder, opened_domain
+
+#: ``path_of`` gives no address a name with a dot in first place.
+PREFIX = ".removed."
+#: A delivery under way may put a file into a folder that was just found empty.
+_TRIES = 8
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove(mail_root: Path, domain: str, person: str) -> None:
+    """Remove ``<mail_root>/<domain>/<person>``, or do nothing if it isn't there.
+
+    Of a folder that something is mounted on, or in, the empty folders stay.
+    """
+    with suppress(NoSuchFolder), opened_domain(mail_root, domain) as directory:
+        taken = _take_name(person, directory)
+        os.fsync(directory)
+        for name in os.listdir(directory):  # noqa: PTH208 -- pathlib knows no descriptors
+            if name.startswith(PREFIX) and not _remove(name, directory) and name == taken:
+                with suppress(OSError):  # new mail has made the folder again
+                    os.rename(name, person, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+
+
+def _take_name(person: str, directory: int) -> str:
+    name = f"{PREFIX}{token_hex(8)}"
+    try:
+        os.rename(person, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # A mount point can't be renamed.
+        _empty(person, directory)
+    return name
+
+
+def _remove(name: str, directory: int) -> bool:
+    """Remove *name* with all in it, following no link; False if it has to stay: empty, but for mount points."""
+    try:
+        os.unlink(name, dir_fd=directory)
+        return True
+    except FileNotFoundError:
+        return True  # of two removals at once the other was quicker
+    except IsADirectoryError:
+        pass
+    if not _empty(name, directory):
+        return False
+    try:
+        os.rmdir(name, dir_fd=directory)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        return _remove(name, directory)
+    return True
+
+
+def _empty(name: str, directory: int) -> bool:
+    try:
+        held = os.open(name, _READ, dir_fd=directory)
+    except FileNotFoundError:
+        return True
+    try:
+        for _ in range(_TRIES):
+            names = os.listdir(held)  # noqa: PTH208 -- as above
+            if sum(_remove(inner, held) for inner in names) == 0:
+                return not names
+    finally:
+        os.close(held)
+    raise OSError(errno.EAGAIN, "files come faster than they can be removed")
