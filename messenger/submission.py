@@ -21,6 +21,8 @@ from .errors import MessengerError
 TIMEOUT_SECONDS = 60
 #: How long a connection may lie idle: less than any server waits, even one under stress (Postfix: 10 s).
 IDLE_SECONDS = 3
+#: So many commands go out before the first answer is read: both sides' buffers hold them.
+PIPELINED = 32
 #: How much of what a program complains of goes to the log.
 COMPLAINT_CHARACTERS = 400
 
@@ -200,18 +202,35 @@ def _converse(smtp: smtplib.SMTP, message: bytes, mail_from: str, rcpt_tos: Sequ
     if "SMTPUTF8" in options:
         smtp.command_encoding = "utf-8"
     # Not smtp.sendmail(): it goes on when only some recipients are taken, and then a retry would serve those twice.
-    _command(smtp, 250, "MAIL", f"FROM:<{mail_from}>", *options)
-    for address in rcpt_tos:
-        _command(smtp, 250, "RCPT", f"TO:<{address}>")
-    code, said = smtp.data(re.sub(rb"\r?\n", b"\r\n", message))
+    mail = " ".join((f"MAIL FROM:<{mail_from}>", *options))
+    _ask(smtp, [(250, mail), *((250, f"RCPT TO:<{address}>") for address in rcpt_tos), (354, "DATA")])
+    smtp.send(_content(message))
+    code, said = smtp.getreply()
     if code != 250:
         raise smtplib.SMTPDataError(code, said)
 
 
-def _command(smtp: smtplib.SMTP, expected: int, *words: str) -> None:
-    code, said = smtp.docmd(words[0], " ".join(words[1:]))
-    if code != expected:
-        raise smtplib.SMTPResponseException(code, f"{' '.join(words)}: {said.decode('utf-8', 'replace')}")
+def _ask(smtp: smtplib.SMTP, commands: Sequence[tuple[int, str]]) -> None:
+    """Send commands, several at once where the server takes that; raise unless each gets the code it is to get.
+
+    After an error the connection is of no use: there may be more answers, or the server may be waiting for the mail.
+    """
+    group = PIPELINED if smtp.has_extn("pipelining") else 1  # RFC 2920
+    for start in range(0, len(commands), group):
+        sent = commands[start : start + group]
+        smtp.send("".join(f"{command}\r\n" for _, command in sent))
+        for expected, command in sent:
+            code, said = smtp.getreply()
+            if code != expected:
+                raise smtplib.SMTPResponseException(code, f"{command}: {said.decode('utf-8', 'replace')}")
+
+
+def _content(message: bytes) -> bytes:
+    """The mail as DATA takes it: lines that end in CRLF, dots at their beginning doubled, then a dot alone."""
+    if not message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r"):
+        message = re.sub(rb"\r?\n", b"\r\n", message)
+    dotted = b"\r\n" + message.removesuffix(b"\r\n") + b"\r\n"
+    return dotted.replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
 
 
 def _one_line(text: str) -> str:

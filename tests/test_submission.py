@@ -1,12 +1,16 @@
 """Handing mail to the mail system: it is taken for everybody, or somebody hears that it isn't."""
 
 import contextlib
+import re
+import smtplib
 import socket
 import threading
 import time
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demo.postfix import CATCH, PrivatePostfix, free_port
 from messenger import submission
@@ -284,6 +288,61 @@ def test_a_server_that_lacks_what_the_mail_needs_is_given_nothing(server, mail, 
         submit(mail, "notice@portal.example.org", [to], smtp.route)
 
     assert smtp.mails == []
+
+
+PIPELINING = ("PIPELINING", "8BITMIME", "SMTPUTF8")
+
+
+def test_a_server_that_takes_several_commands_at_once_is_given_them_at_once(server, monkeypatch):
+    smtp = server(extensions=PIPELINING)
+    sent = []
+    send = smtplib.SMTP.send
+    monkeypatch.setattr(smtplib.SMTP, "send", lambda self, data: (sent.append(data), send(self, data)))
+
+    submit(MAIL, "notice@portal.example.org", ["anna@example.org", "bob@example.org"], smtp.route)
+
+    commands = (
+        "MAIL FROM:<notice@portal.example.org>\r\nRCPT TO:<anna@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
+    )
+    assert commands in sent
+    assert smtp.mails == [MAIL.replace(b"\r\n.\r\n", b"\r\n..\r\n")]
+
+
+def test_a_mail_for_hundreds_is_asked_for_in_groups(server):
+    smtp = server(extensions=PIPELINING)
+    to = [f"p{number}@example.org" for number in range(500)]
+
+    submit(MAIL, "notice@portal.example.org", to, smtp.route)
+
+    assert [line for line in smtp.commands if line.startswith("RCPT")] == [f"RCPT TO:<{one}>" for one in to]
+    assert len(smtp.mails) == 1
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"MAIL": "451 later"},
+        {"RCPT TO:<bob": "550 5.1.1 no such user"},
+        {"RCPT TO:<anna": "252 perhaps"},
+        {"DATA": "451 no"},
+    ],
+)
+def test_where_one_of_several_commands_is_refused_nobody_gets_the_mail(server, answers):
+    smtp = server(answers, PIPELINING)
+
+    with pytest.raises(SubmissionError, match=next(iter(answers.values()))[:3]):
+        submit(MAIL, "notice@portal.example.org", ["anna@example.org", "bob@example.org"], smtp.route)
+    smtp.close()
+
+    assert [mail for mail in smtp.mails if mail] == []
+
+
+@given(st.lists(st.sampled_from([b".", b"..", b"a", b"\n", b"\r\n", b"\r", b"\xff", b"=2E"])).map(b"".join))
+def test_a_mail_is_quoted_as_the_standard_library_does(mail):
+    crlf = re.sub(rb"\r?\n", b"\r\n", mail)
+    quoted = re.sub(rb"(?m)^\.", b"..", crlf)
+
+    assert submission._content(mail) == quoted + (b"" if quoted.endswith(b"\r\n") else b"\r\n") + b".\r\n"
 
 
 def test_one_refused_recipient_is_an_error_and_nobody_gets_the_mail(server):
