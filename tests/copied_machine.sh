@@ -1,0 +1,61 @@
+#!/bin/bash
+# Installs Webmail Messenger as docs/install.md says, in a copy of this machine that is gone afterwards: an overlay over all
+# files, own processes, and a network of loopback alone. Then runs both services as their units say (tests/confined.py), and
+# the command given. Needs root. Usage: unshare -m -n -p -f copied_machine.sh FOLDER SOURCE PYTHON COMMAND...
+set -e
+copy=$1 source=$2 python=$3
+shift 3
+
+mount -t tmpfs copy "$copy"
+mkdir "$copy/changed" "$copy/work" "$copy/root"
+mount -t overlay copy -o "lowerdir=/,upperdir=$copy/changed,workdir=$copy/work" "$copy/root"
+mount --rbind /dev "$copy/root/dev"
+mount -t proc proc "$copy/root/proc"
+ip link set lo up
+
+cat > "$copy/root/inside" <<'END'
+set -e
+cd "$1"
+python=$2
+shift 2
+# The interpreter may lie in a folder of root's.
+folder=$(dirname "$(readlink -f "$python")")
+while [ "$folder" != / ]; do chmod o+x "$folder"; folder=$(dirname "$folder"); done
+ln -sfn "$(dirname "$(dirname "$python")")" /opt/webmail-messenger
+export PATH=$PATH:/usr/sbin:/opt/webmail-messenger/bin HOME=/root
+
+mkdir -p /var/spool/caught
+chown nobody /var/spool/caught
+cat > /etc/postfix/main.cf <<X
+compatibility_level = 3.6
+myhostname = mail.portal.test
+mydestination =
+maillog_file = /var/log/mail.log
+smtpd_peername_lookup = no
+alias_maps =
+default_transport = virtual:
+virtual_mailbox_base = /var/spool
+virtual_mailbox_maps = static:caught/
+virtual_uid_maps = static:$(id -u nobody)
+virtual_gid_maps = static:$(id -g nobody)
+X
+cp /etc/postfix/master.cf.proto /etc/postfix/master.cf
+grep -q '^postlog' /etc/postfix/master.cf || echo 'postlog unix-dgram n - n - 1 postlogd' >> /etc/postfix/master.cf
+
+install -m 644 systemd/webmail-messenger.sysusers /usr/lib/sysusers.d/webmail-messenger.conf
+install -m 644 systemd/webmail-messenger.tmpfiles /usr/lib/tmpfiles.d/webmail-messenger.conf
+systemd-sysusers
+systemd-tmpfiles --create webmail-messenger.conf
+messenger setup --non-interactive --portal-url https://webmail.example.com --own-domain example.com > /dev/null
+postfix start
+messenger setup --non-interactive --apply > /dev/null
+for unit in milter reader; do
+    unshare -m --propagation private "$python" tests/confined.py "systemd/messenger-$unit.service" > "/var/log/$unit.log" 2>&1 &
+done
+for _ in $(seq 80); do
+    sleep 0.25
+    [ -S /var/spool/postfix/webmail-messenger/milter.sock ] && curl -s localhost:8025/healthz > /dev/null && break
+done
+"$@" || { status=$?; tail -n 30 /var/log/milter.log /var/log/reader.log /var/log/mail.log >&2; exit $status; }
+END
+exec chroot "$copy/root" /bin/bash /inside "$source" "$python" "$@"

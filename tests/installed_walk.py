@@ -1,0 +1,101 @@
+"""Walk through an installed Webmail Messenger: a mail in, its notice out, an account, a message, a letter to its owner.
+
+Run by tests/copied_machine.sh beside the services; ends with a traceback where something isn't as it should be.
+"""
+
+import email
+import email.policy
+import html
+import http.client
+import re
+import subprocess
+import time
+import urllib.parse
+from pathlib import Path
+
+MAIL = b"""\
+From: you@example.com\r
+To: you@elsewhere.example\r
+Subject: Hello\r
+MIME-Version: 1.0\r
+Content-Type: text/html\r
+\r
+<p style="color:red">Hello <script>there</script>\r
+"""
+SITE = "https://webmail.example.com"
+PASSWORD = "three lanterns in a row"
+
+
+class Browser:
+    """Cookies, and the fields that a browser sends by itself."""
+
+    def __init__(self) -> None:
+        self._cookies: dict[str, str] = {}
+
+    def __call__(self, path: str, **form: str) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", 8025, timeout=30)
+        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        fields = {"Host": SITE.removeprefix("https://"), "Sec-Fetch-Site": "same-origin", "Cookie": cookies}
+        if form:
+            fields["Content-Type"] = "application/x-www-form-urlencoded"
+        connection.request("POST" if form else "GET", path, urllib.parse.urlencode(form) if form else None, fields)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        for field in answer.headers.get_all("Set-Cookie", []):
+            name, _, value = field.split(";")[0].partition("=")
+            self._cookies[name] = value
+        assert answer.status < 400, (path, answer.status, text)
+        place = answer.getheader("Location")
+        return self(place.removeprefix(SITE)) if place else text
+
+
+def mailed(pattern: str) -> str:
+    """The first link in the mail that leaves which matches *pattern*."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for path in Path("/var/spool/caught/new").glob("*"):
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            body = mail.get_body(("plain",))
+            if body and (found := re.search(SITE + pattern, body.get_content())):
+                return found.group().removeprefix(SITE)
+        time.sleep(0.2)
+    raise AssertionError(f"no mail with a link like {pattern}")
+
+
+def found(pattern: str, text: str) -> str:
+    """What the group in *pattern* holds."""
+    match = re.search(pattern, text)
+    assert match, (pattern, text)
+    return html.unescape(match.group(1))
+
+
+def main() -> None:
+    """One walk."""
+    Path("/root/mail.eml").write_bytes(MAIL)
+    wrap = [
+        "messenger",
+        "tunnel",
+        "wrap",
+        "/root/mail.eml",
+        "--to",
+        "you@elsewhere.example",
+        "--out",
+        "/root/tunnel.eml",
+    ]
+    subprocess.run(wrap, check=True)
+    send = ["curl", "-sS", "--url", "smtp://localhost", "--mail-from", "webmail-sender@example.com"]
+    send += ["--mail-rcpt", "webmail@webmail.example.com", "--upload-file", "/root/tunnel.eml"]
+    subprocess.run(send, check=True)
+
+    browser = Browser()
+    form = browser(mailed(r"/l/\S+"))
+    inbox = browser("/signup", token=found(r'name="token"[^>]*value="([^"]+)', form), password=PASSWORD, again=PASSWORD)
+    message = browser(found(r'href="(/message/[^"?]+)', inbox))
+    assert '<p style="color:red">Hello' in browser(found(r'<iframe[^>]*src="([^"]+)', message))
+
+    Browser()("/forgot", address="you@elsewhere.example")
+    assert mailed(r"/r/\S+")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The units are shut as far as it goes, and what they start works in there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import confined
+
+ROOT = Path(__file__).parent.parent
+UNITS = sorted((ROOT / "systemd").glob("*.service"))
+#: Of 10; 0 is a service that can do nothing.
+EXPOSURE = 2.0
+
+needs_systemd_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd isn't installed")
+
+
+def why_no_copy() -> str:
+    if os.geteuid() != 0:
+        return "needs root, to mount"
+    if ROOT.is_relative_to("/tmp"):
+        return "the units have a /tmp of their own, which hides this folder"
+    tools = ["postfix", "unshare", "setpriv", "ip", "curl", "systemd-sysusers", "systemd-tmpfiles", "systemd-analyze"]
+    lacking = [tool for tool in tools if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
+    if lacking:
+        return f"lacks {', '.join(lacking)}"
+    tried = subprocess.run(["unshare", "-m", "-n", "-p", "-f", "true"], capture_output=True, check=False)
+    return "may not make namespaces" if tried.returncode else ""
+
+
+@needs_systemd_analyze
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_systemd_finds_nothing_to_say_about_a_unit(unit, tmp_path):
+    here = tmp_path / unit.name
+    here.write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE))
+
+    said = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(here)], capture_output=True, text=True, check=False
+    )
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+@needs_systemd_analyze
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_shut_as_systemd_measures_it(unit):
+    said = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert float(re.findall(r"exposure level for \S+: ([\d.]+)", said.stdout)[-1]) <= EXPOSURE
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_may_hand_mail_to_sendmail_without_gaining_rights(unit):
+    found = confined.directives(unit)
+
+    assert found["NoNewPrivileges"] == ["yes"]
+    assert "postdrop" in confined.words(found["SupplementaryGroups"])
+    assert "-/var/spool/postfix/maildrop" in confined.words(found["ReadWritePaths"])
+    assert "AF_NETLINK" in confined.words(found["RestrictAddressFamilies"])
+
+
+def test_neither_service_sees_the_secrets_of_the_other():
+    milter, reader = (
+        confined.words(confined.directives(ROOT / "systemd" / f"messenger-{name}.service")["InaccessiblePaths"])
+        for name in ("milter", "reader")
+    )
+
+    assert {"-/var/lib/webmail-messenger/accounts", "-/etc/webmail-messenger/keys/totp.key"} <= set(milter)
+    assert {"-/var/lib/webmail-messenger/ledger", "-/etc/webmail-messenger/keys/webmail-recipient.key"} <= set(reader)
+
+
+@pytest.mark.postfix
+@pytest.mark.skipif(bool(why_no_copy()), reason=why_no_copy())
+def test_both_services_do_their_work_shut_in_as_their_units_say(tmp_path):
+    walk = [sys.executable, str(ROOT / "tests" / "installed_walk.py")]
+    script = ["bash", str(ROOT / "tests" / "copied_machine.sh"), str(tmp_path), str(ROOT), sys.executable, *walk]
+
+    done = subprocess.run(
+        ["unshare", "-m", "-n", "-p", "-f", *script], capture_output=True, text=True, timeout=180, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
