@@ -145,8 +145,8 @@ def milter_address(socket: str, queue: Path) -> str:
 def lines(postfix: Postfix, plan: Plan) -> list[str]:
     """Return the plan as commands for a shell."""
     found = [f"cat > {path} <<'END'\n{text}END" for path, text in plan.tables.items()]
-    found += [f"postmap {plan.table_type}:{path}" for path in plan.tables]
     option = "" if postfix.folder == Path("/etc/postfix") else f"-c {postfix.folder} "
+    found += [f"postmap {option}{plan.table_type}:{path}" for path in plan.tables]
     found += [f"postconf {option}-e {shlex.quote(f'{name} = {value}')}" for name, value in plan.parameters.items()]
     return [*found, f"postfix {option}check", f"postfix {option}reload"]
 
@@ -206,20 +206,25 @@ def _known(domain: str, postfix: Postfix) -> bool:
     ours = f"{postfix.folder}/webmail-messenger-virtual"
     for name in _LISTS:
         for entry in re.split(r"[\s,]+", postfix.meant[name].strip()):
-            if entry and not entry.endswith(ours) and _matches(domain, entry, subdomains=name == "relay_domains"):
+            if (
+                entry
+                and not entry.endswith(ours)
+                and _matches(domain, entry, postfix.folder, subdomains=name == "relay_domains")
+            ):
                 # What an earlier run of ours wrote there is no reason to take it out again.
                 return not (name == "virtual_alias_domains" and entry == domain)
     return False
 
 
-def _matches(domain: str, entry: str, *, subdomains: bool) -> bool:
+def _matches(domain: str, entry: str, folder: Path, *, subdomains: bool) -> bool:
     if entry.startswith("/"):
         file = Path(entry)
         words = file.read_text().split() if file.is_file() else []
-        return any(_matches(domain, word, subdomains=subdomains) for word in words if not word.startswith("/"))
+        return any(_matches(domain, word, folder, subdomains=subdomains) for word in words if not word.startswith("/"))
     if ":" in entry:
         table = entry.removeprefix("proxy:")
-        done = subprocess.run([command("postmap") or "postmap", "-q", domain, table], capture_output=True, check=False)
+        asked = [command("postmap") or "postmap", "-c", str(folder), "-q", domain, table]
+        done = subprocess.run(asked, capture_output=True, check=False)
         return done.returncode == 0
     return domain == entry.lower() or (subdomains and domain.endswith(f".{entry.lower().lstrip('.')}"))
 
