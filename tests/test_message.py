@@ -44,6 +44,7 @@ def test_any_mail_is_read_shown_and_summed_up(name):
     assert shown.html.startswith("<!DOCTYPE html>")
     assert summary.subject == mail.subject
     assert summary.date == mail.date
+    assert message.sender(raw(name)) == summary.sender
 
 
 @pytest.mark.parametrize("name", ALL)

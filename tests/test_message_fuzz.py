@@ -43,6 +43,7 @@ def look_at(raw: bytes) -> None:
         assert fetched.filename
         assert len(fetched.filename) <= 150
         assert len(content) == fetched.size
+    assert message.sender(raw) == message.summary(raw, len(raw)).sender
     message.summary(raw[:300], len(raw))
     shown = message.show(raw)
     assert shown.html.encode()

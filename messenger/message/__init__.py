@@ -4,6 +4,7 @@
     show(raw)          the body as a document for the sandboxed frame
     part(raw, number)  one attachment
     summary(head, n)   one line of the inbox
+    sender(head)       who it is from, and nothing else
     text_html(text)    plain text as HTML
     delivered_options  what the gateway asked for, out of the intake's trace fields
     policy(...)        the Content-Security-Policy for the frame's route; FRAME_SANDBOX for its <iframe>
@@ -14,7 +15,7 @@ All of it is pure; nothing here knows files, accounts or the web. Callers cache 
 from .document import FRAME_SANDBOX, policy
 from .reading import part, read
 from .showing import show
-from .summary import HEAD, summary
+from .summary import HEAD, sender, summary
 from .text import text_html
 from .trace import delivered_options
 from .values import Message, NoSuchPart, Part, Person, Shown, Summary
@@ -32,6 +33,7 @@ __all__ = [
     "part",
     "policy",
     "read",
+    "sender",
     "show",
     "summary",
     "text_html",

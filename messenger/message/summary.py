@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import addresses, body, charset, clean, headers, html_text, reading, transfer
 from .parse import Node, tree
-from .values import Summary
+from .values import Person, Summary
 
 #: How much of a mail the caller should read; more is not looked at.
 HEAD = 65_536
@@ -18,14 +18,24 @@ def summary(raw_head: bytes, raw_size: int) -> Summary:
     raw = raw_head[:HEAD]
     root, _ = tree(raw)
     found = body.layout(root)
-    senders = addresses.persons(root.fields.first(b"from"))
     return Summary(
         subject=headers.text(root.fields.first(b"subject")),
-        sender=senders[0] if senders else addresses.NOBODY,
+        sender=_sender(root.fields),
         date=headers.date(root.fields.first(b"date")),
         has_attachments=_has_files(root, found, whole=raw_size <= len(raw)),
         preview=_preview(raw, found),
     )
+
+
+def sender(raw_head: bytes) -> Person:
+    """Return the sender that ``summary`` names, at a small part of its cost. Never raises."""
+    raw = raw_head[:HEAD]
+    return _sender(headers.split(raw, 0, len(raw))[0])
+
+
+def _sender(fields: headers.Fields) -> Person:
+    senders = addresses.persons(fields.first(b"from"))
+    return senders[0] if senders else addresses.NOBODY
 
 
 def _has_files(root: Node, found: body.Layout, whole: bool) -> bool:

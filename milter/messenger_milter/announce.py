@@ -6,7 +6,6 @@ Knows the link key and the way notices leave. Takes the clock as an argument; op
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,9 +16,6 @@ from messenger.preferences import HOURLY, OFF, Preferences
 from messenger.tunnel import TunnelMail
 
 from .held import Held
-
-#: Where the header ends: what a notice says stands there, and a large body needn't be looked at.
-_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 
 
 @dataclass(frozen=True)
@@ -61,9 +57,7 @@ class Announcer:
             self._send(notice, wanted)
 
     def _notice(self, to: str, mail: TunnelMail) -> notify.Notice:
-        end = _END_OF_HEADER.search(mail.raw, 0, message.HEAD)
-        head = mail.raw[: end.end() if end else message.HEAD]
-        sender = message.summary(head, len(head)).sender
+        sender = message.sender(mail.raw)
         return notify.Notice(
             to,
             # A name that holds another address is a stranger's trick; the address says enough.
