@@ -37,6 +37,13 @@ WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
+#: Minutes since it was opened, address, and what the browser calls itself.
+DEVICES = (
+    (2, "198.51.100.7", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1"),
+    (9, "2001:db8:85a3::8a2e:370:7334", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko Firefox/133.0"),
+    (12, "203.0.113.80", "curl/8.11.0"),
+)
+
 SETTINGS = """
 [site]
 name = "Example Messages"
@@ -139,9 +146,36 @@ class Photographer:
                 self.take(page, "headers", f"{url}/headers")
                 self.take(page, "print", f"{url}/print")
                 self.take(page, "text", f"{url}/text")
+        self.account(page)
         self.second_factor(page)
+        self.goodbye(page)
         context.close()
         self.german()
+
+    def account(self, page: Page) -> None:
+        """The settings, and the same person on other devices."""
+        page.goto(f"{self.portal}/account")
+        page.fill("#phrase", "The heron stands in blue water")
+        page.select_option("#time_zone", "Europe/Berlin")
+        page.click("main button")
+        self.shoot(page, "account")
+        found = self.accounts.find(ADDRESS)
+        now = int(time())
+        for minutes, client, agent in DEVICES:
+            self.accounts.open_session(found.id if found else 0, client, now - 60 * minutes, agent, "")
+        self.take(page, "sessions", f"{self.portal}/account/sessions")
+
+    def goodbye(self, page: Page) -> None:
+        """Delete the account, after a try that misses something."""
+        page.goto(f"{self.portal}/account/delete")
+        self.shoot(page, "delete")
+        page.check("#sure")
+        page.fill("#password", "not this one, sorry")
+        page.click("main button")
+        self.shoot(page, "delete-error")
+        page.fill("#password", PASSWORD)
+        page.click("main button")
+        self.shoot(page, "goodbye")
 
     def second_factor(self, page: Page) -> None:
         """Set one up, log in with it, and look at what can be done about it."""

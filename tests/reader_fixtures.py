@@ -79,7 +79,7 @@ class Letters:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, str]] = []
 
-    def send(self, kind: str, account: Account, link: str = "") -> None:
+    def send(self, kind: str, account: Account, link: str = "", phrase: str | None = None) -> None:
         self.sent.append((kind, account.address, link))
 
 

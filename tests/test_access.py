@@ -10,7 +10,7 @@ from messenger_reader.access import COOKIE, doorway
 from tests.reader_fixtures import ALICE, BOB, OURS, PASSWORD, PORTAL, Portal, portal
 
 OPEN_ADDRESSES = {
-    *("/login", "/signup", "/welcome", "/logout", "/forgot", "/reset", "/help", "/healthz"),
+    *("/login", "/signup", "/welcome", "/logout", "/forgot", "/reset", "/help", "/healthz", "/goodbye"),
     *("/l/", "/r/", "/static/"),
 }
 

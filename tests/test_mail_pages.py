@@ -414,7 +414,7 @@ def test_pages_lead_on_and_back(site, alice):
     [newer] = re.findall(r'href="(/\?newer=[^"]+)"', second)
 
     assert (first.count('class="mail'), second.count('class="mail')) == (51, 11)
-    assert site.get(alice, newer).text == first
+    assert site.get(alice, newer).text.partition("<footer")[0] == first.partition("<footer")[0]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ OPEN = frozenset(
         "reset.landing",
         "reset.form",
         "reset.choose",
+        "delete.goodbye",
     }
 )
 #: What a session may see beyond that while a step is missing; the first one is where every other page leads.
@@ -150,8 +151,11 @@ def _ask_to_log_in() -> ResponseReturnValue:
 
 def _back() -> str | None:
     # What a form held is gone; the page to come back to is one that can be asked for again.
-    if request.method != "GET":
-        return None
+    return this_page() if request.method == "GET" else None
+
+
+def this_page() -> str:
+    """The page's address as it was asked for, without the host."""
     query = request.query_string.decode("ascii", "ignore")
     return quote(request.path) + (f"?{query}" if query else "")
 

@@ -21,6 +21,7 @@ from messenger.totp import load_key as load_totp_key
 from . import (
     access,
     context,
+    delete_pages,
     error_pages,
     factor_pages,
     help_pages,
@@ -29,6 +30,8 @@ from . import (
     mail_pages,
     password_pages,
     reset_pages,
+    sessions_pages,
+    settings_pages,
     signup_pages,
 )
 from .letters import Letters
@@ -45,6 +48,9 @@ PAGES = (
     factor_pages,
     password_pages,
     reset_pages,
+    settings_pages,
+    sessions_pages,
+    delete_pages,
     mail_pages,
     help_pages,
 )

@@ -1,7 +1,20 @@
 """Where the reader keeps what it can make again: one folder per mailbox below the cache, for its own eyes only."""
 
+import errno
+import shutil
 from hashlib import sha256
 from pathlib import Path
+
+from messenger.errors import MessengerError
+
+#: Another request of the same person may put something in while it is emptied.
+TRIES = 8
+
+
+class CacheStays(MessengerError):
+    """What is kept of a mailbox can't be removed now."""
+
+    temporary = True
 
 
 def folder_of(cache: Path, address: str) -> Path:
@@ -16,3 +29,20 @@ def make(folder: Path) -> None:
         if folder.parent != folder:
             make(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def remove(cache: Path, address: str) -> None:
+    """Remove what is kept for *address*. Raises CacheStays if that can't be done: subjects are in there."""
+    folder = folder_of(cache, address)
+    for _ in range(TRIES):
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            if not folder.exists():
+                return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise CacheStays(f"{folder}: can't remove it: {error.strerror}; remove it by hand") from error
+        else:
+            return
+    raise CacheStays(f"{folder}: can't remove it: files come faster than they can be removed")

@@ -108,6 +108,11 @@ def full_date(moment: datetime | float) -> str:
     return f"{day}, {dates.format_time(local.time(), 'short', locale=_formats())}"
 
 
+def clock(moment: datetime | float) -> str:
+    """The time of day, to the minute that has begun."""
+    return dates.format_time(_local(moment).time(), "short", locale=_formats())
+
+
 def machine_date(moment: datetime | float) -> str:
     """For ``<time datetime>``."""
     return _local(moment).isoformat(timespec="seconds")
@@ -132,6 +137,6 @@ def install(app: Flask, *, site_language: str, site_time_zone: str) -> None:
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.filters.update(
-        short_date=short_date, full_date=full_date, machine_date=machine_date, file_size=file_size
+        clock=clock, short_date=short_date, full_date=full_date, machine_date=machine_date, file_size=file_size
     )
     app.jinja_env.globals["language"] = current

@@ -48,6 +48,7 @@ class _Order:
     account: Account
     link: str
     client: str
+    phrase: str | None
 
 
 class Letters:
@@ -63,11 +64,14 @@ class Letters:
         self._thread: threading.Thread | None = None
         self._hurry = threading.Event()
 
-    def send(self, kind: str, account: Account, link: str = "") -> None:
-        """Have a letter of *kind*, one of ``account_letter.KINDS``, sent to its owner. Never waits, never fails."""
+    def send(self, kind: str, account: Account, link: str = "", phrase: str | None = None) -> None:
+        """Have a letter of *kind*, one of ``account_letter.KINDS``, sent to its owner. Never waits, never fails.
+
+        Its *phrase* is looked up, unless it is given because the owner's folder is gone by then.
+        """
         client = (request.remote_addr or "") if has_request_context() else ""
         try:
-            self._queue.put_nowait(_Order(kind, account, link, client))
+            self._queue.put_nowait(_Order(kind, account, link, client, phrase))
         except Full:
             log.error('a letter "%s" to account %d was not written: %d wait', kind, account.id, LONGEST_QUEUE)
             return
@@ -135,5 +139,5 @@ class Letters:
             client=order.client,
             language=account.language,
             time_zone=account.time_zone,
-            phrase=preferences.read(folder).phrase,
+            phrase=preferences.read(folder).phrase if order.phrase is None else order.phrase,
         )

@@ -12,11 +12,13 @@ from flask import Blueprint, abort, g, make_response, redirect, render_template,
 from flask.typing import ResponseReturnValue
 
 from messenger import message
+from messenger.accounts import DONE
 from messenger.errors import MessengerError
 from messenger.link import reference
 from messenger.mailbox import NoSuchMessage, mailbox_of
 from messenger.message import Message, NoSuchPart
 
+from . import entry
 from .bodies import Bodies
 from .context import context
 from .downloads import save_as
@@ -49,6 +51,7 @@ def inbox() -> ResponseReturnValue:
 @pages.get("/message/<name>")
 def show(name: str) -> ResponseReturnValue:
     opened = _open(name)
+    _audit("read", name)
     place = _inbox().place(name)
     if _is_read_by_a_person() and not (place.row and place.row.seen):
         _mark_as_read(name)
@@ -72,7 +75,9 @@ def show(name: str) -> ResponseReturnValue:
 def body(name: str) -> ResponseReturnValue:
     """What is in the frame; also shown alone."""
     pictures = "pictures" in request.args
-    shown = _bodies().show(name, _open(name).raw, remote_pictures=pictures)
+    opened = _open(name)
+    _audit("read", name, "body")
+    shown = _bodies().show(name, opened.raw, remote_pictures=pictures)
     response = make_response(shown.html)
     response.headers["Content-Security-Policy"] = message.policy(pictures)
     return response
@@ -96,6 +101,7 @@ def headers(name: str) -> ResponseReturnValue:
 @pages.get("/message/<name>/eml")
 def eml(name: str) -> ResponseReturnValue:
     opened = _open(name)
+    _audit("download", name)
     return save_as(f"{reference(name)}.eml", "message/rfc822", opened.raw)
 
 
@@ -105,6 +111,7 @@ def attachment(name: str, number: str) -> ResponseReturnValue:
         part, content = message.part(_open(name).raw, number)
     except NoSuchPart:
         abort(404)
+    _audit("download", name, f"part {number}")
     return save_as(part.filename, part.content_type, content)
 
 
@@ -119,6 +126,7 @@ def mark_as_unread(name: str) -> ResponseReturnValue:
 
 def _face(template: str, name: str) -> str:
     opened = _open(name)
+    _audit("read", name, template.removesuffix(".html"))
     return render_template(
         template,
         name=name,
@@ -145,6 +153,13 @@ def _open(name: str) -> Opened:
     except NoSuchMessage:
         abort(404)
     return Opened(name, raw, message.read(raw))
+
+
+def _audit(event: str, name: str, face: str = "") -> None:
+    """Write down that something of the mail left the house: its code and which page, nothing that is in it."""
+    own = context()
+    detail = f"{reference(name)} {face}".rstrip()
+    own.accounts.audit(event, DONE, g.account.id, entry.client(), own.now(), detail)
 
 
 def _checked(name: str) -> str:
