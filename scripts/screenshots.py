@@ -39,7 +39,11 @@ CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-net
 
 #: Minutes since it was opened, address, and what the browser calls itself.
 DEVICES = (
-    (2, "198.51.100.7", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1"),
+    (
+        2,
+        "198.51.100.7",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1",
+    ),
     (9, "2001:db8:85a3::8a2e:370:7334", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko Firefox/133.0"),
     (12, "203.0.113.80", "curl/8.11.0"),
 )
