@@ -74,6 +74,17 @@ def test_letters_are_in_the_language_of_the_account_and_carry_its_phrase(tmp_pat
     assert "blue heron" in mail.get_body(("plain",)).get_content()
 
 
+def test_a_phrase_that_is_given_needs_no_folder_any_more(tmp_path):
+    relay = Relay()
+    letters = letters_by(relay, tmp_path)
+
+    letters.send("deleted", ALICE, phrase="blue heron")
+    letters.flush()
+
+    [mail] = relay.mails()
+    assert "blue heron" in mail.get_body(("plain",)).get_content()
+
+
 def test_sending_never_waits_for_the_mail_server(tmp_path):
     held, entered = threading.Event(), threading.Event()
 

@@ -1,5 +1,7 @@
 """Where somebody is logged in: a list, and log-outs from afar. Also, on every page, when this log-in ends."""
 
+import re
+
 from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -13,8 +15,8 @@ from .language import ngettext
 
 pages = Blueprint("sessions", __name__)
 
-#: More were never ended by one click; what an address says beyond that is no number of ours.
-MOST_ENDED = 9999
+#: How many were ended, as we write it into an address; anything else there is not ours.
+ENDED = re.compile(r"\d{1,4}", re.ASCII)
 
 
 @pages.get("/account/sessions")
@@ -67,9 +69,9 @@ def _here() -> str | None:
 
 def _note() -> str:
     ended = request.args.get("ended", "")
-    if not ended.isascii() or not ended.isdigit() or int(ended) > MOST_ENDED:
+    if not ENDED.fullmatch(ended):
         return ""
-    if ended == "0":
+    if int(ended) == 0:
         return _("That log-in was over already.")
     return ngettext("One log-in is ended.", "%(num)s log-ins are ended.", int(ended)) % {"num": int(ended)}
 
