@@ -2,11 +2,10 @@
 
 import pytest
 
-from messenger import preferences
+from messenger import cache_folder, preferences
 from messenger.accounts import Accounts
 from messenger.mailbox import Mailbox, MailboxError
 from messenger.preferences import Preferences
-from messenger_reader import cache_folder
 
 from .mail_pages_fixtures import deliver, logged_in, mail, mailbox_at
 from .reader_fixtures import ALICE, BOB, PASSWORD, portal

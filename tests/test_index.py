@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from messenger import message
+from messenger import cache_folder, message
 from messenger.mailbox import Mailbox, MailboxError, mailbox_of
-from messenger_reader import cache_folder, index, index_file
 from messenger_reader import inbox as inbox_module
+from messenger_reader import index, index_file
 from messenger_reader.inbox import Inbox
 from messenger_reader.index import Cursor
 

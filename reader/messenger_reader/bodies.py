@@ -15,10 +15,8 @@ from pathlib import Path
 from secrets import token_hex
 from time import time
 
-from messenger import message
+from messenger import cache_folder, message
 from messenger.message import Shown
-
-from . import cache_folder
 
 #: Per mailbox; the ones not looked at for longest go first.
 KEEP_BYTES = 64_000_000

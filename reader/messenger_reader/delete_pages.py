@@ -6,10 +6,10 @@ Mail first, the account last: as long as something is left, there is somebody wh
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from messenger import preferences
+from messenger import cache_folder, preferences
 from messenger.mailbox import mailbox_of
 
-from . import access, cache_folder, entry
+from . import access, entry
 from .context import context
 from .language import gettext as _
 

@@ -12,12 +12,12 @@ from time import time
 from typing import TypeVar
 
 from messenger import message
+from messenger.cache_folder import folder_of
 from messenger.errors import MessengerError
 from messenger.mailbox import Mailbox
 from messenger.message import Summary
 
 from . import index, index_file
-from .cache_folder import folder_of
 from .index import Cursor, Index, Row, Rows
 
 log = logging.getLogger(__name__)

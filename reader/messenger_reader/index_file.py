@@ -11,9 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from messenger import cache_folder
 from messenger.errors import MessengerError
-
-from . import cache_folder
 
 #: Any change to SCHEMA, or to what a column means, needs another number here.
 VERSION = 1

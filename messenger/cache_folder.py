@@ -1,11 +1,14 @@
-"""Where the reader keeps what it can make again: one folder per mailbox below the cache, for its own eyes only."""
+"""Where the reader keeps what it can make again: one folder per mailbox below the cache, for its own eyes only.
+
+Here, not in the reader, because whoever deletes a person's mail on the command line must remove this too.
+"""
 
 import errno
 import shutil
 from hashlib import sha256
 from pathlib import Path
 
-from messenger.errors import MessengerError
+from .errors import MessengerError
 
 #: Another request of the same person may put something in while it is emptied.
 TRIES = 8
