@@ -45,7 +45,11 @@ class Trail(Store):
             first = found[-1][0] + 1 if len(found) == PAGE else None
 
 
-_MATCHES = "at >= :since AND (:address = '' OR address = :address)"
+#: An administrator's line about somebody without an account has the address as its detail.
+_MATCHES = (
+    "at >= :since AND (:address = '' OR address = :address"
+    " OR (account IS NULL AND client LIKE 'admin:%' AND detail = :address))"
+)
 _FIRST = f"SELECT min(id), max(id) FROM (SELECT id FROM audit WHERE {_MATCHES} ORDER BY id DESC LIMIT :limit)"
 _PAGE = f"""
     SELECT id, at, event, outcome, address, client, detail FROM audit

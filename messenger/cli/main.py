@@ -9,6 +9,8 @@ import click
 
 from ..errors import MessengerError
 from . import status
+from .account import account
+from .audit import audit
 from .message import message
 from .options import config_option
 from .setup import setup
@@ -22,12 +24,14 @@ from .tunnel import tunnel
 @config_option
 @click.version_option(version("webmail-messenger"), prog_name="messenger")
 def commands() -> None:
-    """Set up Webmail Messenger, keep its tunnel, and look into single mails."""
+    """Set up Webmail Messenger, keep its tunnel, help people with their accounts, look into single mails."""
 
 
 commands.add_command(setup)
 commands.add_command(tunnel)
 commands.add_command(message)
+commands.add_command(account)
+commands.add_command(audit)
 
 
 def main(words: Sequence[str] | None = None) -> None:
