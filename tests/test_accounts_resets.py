@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from messenger.accounts import Accounts, AccountsError, ProofMissing, TooSoon
+from messenger.accounts import RECOVERY, TOTP, Accounts, AccountsError, ProofMissing, Reset, TooSoon
 from messenger.passwords import Hasher, HashingBusy, PasswordRefused
 
 from .accounts_fixtures import (  # noqa: F401  # noqa: F401
@@ -41,7 +41,7 @@ def test_a_link_sets_another_password_once_and_ends_every_session(accounts):
     session = accounts.open_session(account.id, HOME, NOW)
     token = ask(accounts, '"alice"@EXAMPLE.net')
 
-    assert accounts.reset(token, NEW, "", AWAY, LATER) == account
+    assert accounts.reset(token, NEW, "", AWAY, LATER) == Reset(account, "")
 
     assert accounts.session(session, LATER) is None
     assert accounts.verify(ALICE, PASSWORD, HOME, LATER) is None
@@ -55,7 +55,7 @@ def test_a_look_at_a_link_uses_nothing_up(accounts):
     token = ask(accounts)
 
     assert [accounts.reset_of(token, LATER) for _ in range(3)] == [account] * 3
-    assert accounts.reset(token, NEW, "", AWAY, LATER) == account
+    assert accounts.reset(token, NEW, "", AWAY, LATER) == Reset(account, "")
 
 
 def test_a_link_works_for_an_hour(accounts):
@@ -88,7 +88,7 @@ def test_a_refused_password_leaves_the_link_good(accounts):
         with pytest.raises(PasswordRefused):
             accounts.reset(token, refused, "", AWAY, LATER)
 
-    assert accounts.reset(token, NEW, "", AWAY, LATER) == account
+    assert accounts.reset(token, NEW, "", AWAY, LATER) == Reset(account, "")
 
 
 def test_one_reset_ends_all_links_and_so_does_a_changed_password(accounts):
@@ -114,7 +114,7 @@ def test_mail_alone_does_not_get_past_a_second_factor(accounts):
         with pytest.raises(ProofMissing):
             accounts.reset(token, NEW, code, AWAY, LATER)
     assert accounts.verify(ALICE, PASSWORD, HOME, LATER) is not None
-    assert accounts.reset(token, NEW, code_at(secret, LATER), AWAY, LATER) is not None
+    assert accounts.reset(token, NEW, code_at(secret, LATER), AWAY, LATER).way == TOTP
     assert accounts.verify(ALICE, NEW, HOME, LATER) is not None
 
 
@@ -122,7 +122,7 @@ def test_a_recovery_code_gets_past_it_and_is_used_up(accounts):
     account = sign_up(accounts)
     _, codes = enrol(accounts, account)
 
-    assert accounts.reset(ask(accounts), NEW, codes[0], AWAY, LATER) is not None
+    assert accounts.reset(ask(accounts), NEW, codes[0], AWAY, LATER).way == RECOVERY
     with pytest.raises(ProofMissing):
         accounts.reset(ask(accounts), PASSWORD, codes[0], AWAY, LATER)
     assert accounts.recovery_left(account.id) == 9

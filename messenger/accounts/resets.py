@@ -9,7 +9,7 @@ from .. import passwords
 from . import guard, rows
 from .people import put_password
 from .second_factor import SecondFactor
-from .values import DONE, REFUSED, Account, ProofMissing
+from .values import DONE, REFUSED, Account, ProofMissing, Reset
 
 TOKEN_BYTES = 32
 TOKEN_SECONDS = 3600
@@ -42,7 +42,7 @@ class Resets(SecondFactor):
             account = rows.by_id(db, row[0]) if row else None
         return account if account and not account.disabled else None
 
-    def reset(self, token: str, password: str, code: str, client: str, now: int) -> Account | None:
+    def reset(self, token: str, password: str, code: str, client: str, now: int) -> Reset | None:
         """Set another password by *token*, and end every session; None if the token is worth nothing any more.
 
         Raises PasswordRefused, or ProofMissing where the account has a second factor and *code* doesn't prove it;
@@ -62,13 +62,13 @@ class Resets(SecondFactor):
                 return None
             # Counted apart from log-ins: who found out the password can't keep its owner from setting another.
             limited_as = f"second factor, reset {account.id}"
-            proven = not account.second_factor or self._prove(db, account, code, client, now, limited_as)
-            if proven:
+            way = self._prove(db, account, code, client, now, limited_as) if account.second_factor else ""
+            if way is not None:
                 put_password(db, account, hashed, now)  # and with the old one go its tokens, this too
-            rows.audit(db, "reset", DONE if proven else REFUSED, account, client, now)
-        if not proven:
+            rows.audit(db, "reset", REFUSED if way is None else DONE, account, client, now)
+        if way is None:
             raise ProofMissing("the code is not one of the second factor's, or was used before")
-        return account
+        return Reset(account, way)
 
 
 _LIVE = "SELECT account FROM token WHERE id = ? AND kind = 'reset' AND ends > ? AND account IS NOT NULL"

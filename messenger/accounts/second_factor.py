@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from .. import totp
 from . import guard, rows
 from .store import Store
-from .values import DONE, REFUSED, Account, EnrolmentOff, TooSoon
+from .values import DONE, RECOVERY, REFUSED, TOTP, Account, EnrolmentOff, TooSoon
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ RECOVERY_BYTES = 14  # 112 bits
 RECOVERY_GROUP = 4
 #: Hexadecimal has neither of these letters; people read and type them for its digits.
 LOOKALIKES = str.maketrans({"o": "0", "l": "1", "i": "1", "-": "", "–": "", "\u2011": ""})
-TOTP, RECOVERY = "totp", "recovery"
 
 
 class SecondFactor(Store):
@@ -81,7 +80,7 @@ class SecondFactor(Store):
             return _new_codes(db, account, now)
 
     def prove(self, account: int, code: str, client: str, now: int) -> str | None:
-        """Say what *code* is: "totp", "recovery", or None if it is neither; and use it up.
+        """Say what *code* is: TOTP, RECOVERY, or None if it is neither; and use it up.
 
         Counts by account, from every network alike: who gets here knows the password. Raises TooSoon.
         """

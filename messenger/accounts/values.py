@@ -12,6 +12,9 @@ FULL, CODE, ENROL = "", "code", "enrol"
 
 DONE, REFUSED = "done", "refused"
 
+#: What proves a second factor.
+TOTP, RECOVERY = "totp", "recovery"
+
 
 class AddressTaken(MessengerError):
     """Somebody has an account with this address already."""
@@ -66,6 +69,15 @@ class Session:
     #: When it ends if nothing more is done, and when in any case.
     ends: int
     latest: int
+
+
+@dataclass(frozen=True)
+class Reset:
+    """A password was set by a link in a mail."""
+
+    account: Account
+    #: What proved the second factor: TOTP, RECOVERY, or "" where there is none.
+    way: str
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flask import Response, g, make_response, request, url_for
 
-from messenger.accounts import Account, TooSoon
+from messenger.accounts import RECOVERY, Account, TooSoon
 
 from . import access
 from .context import context
@@ -112,7 +112,7 @@ def password_problem() -> Problem | None:
 
 @dataclass(frozen=True)
 class Proof:
-    """What became of a code: "totp" or "recovery", or why not."""
+    """What became of a code: TOTP or RECOVERY, or why not."""
 
     way: str = ""
     problem: Problem | None = None
@@ -126,7 +126,7 @@ def prove(account: Account) -> Proof:
         way = own.accounts.prove(account.id, given, client(), own.now()) if given else None
     except TooSoon as soon:
         return Proof(problem=too_soon(soon))
-    if way == "recovery":
+    if way == RECOVERY:
         own.letters.send("recovery-used", account)
     return Proof(way) if way else Proof(problem=wrong_code(given))
 

@@ -6,7 +6,7 @@ Decides nothing about rights: access.py does.
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from messenger.accounts import FULL, TooSoon
+from messenger.accounts import FULL, RECOVERY, TooSoon
 
 from . import access, entry
 from .context import context
@@ -59,7 +59,7 @@ def code_given() -> ResponseReturnValue:
     proof = entry.prove(g.pending_account)
     if proof.problem:
         return _code_page(back, "recovery" in request.form, proof.problem)
-    if proof.way == "recovery":
+    if proof.way == RECOVERY:
         # Perhaps the phone is lost for good: the page says how many codes are left, and sets up another phone.
         back = url_for("factor.overview", used="", next=back or None)
     return entry.let_in(g.pending_account, back, FULL)

@@ -7,7 +7,7 @@ programs open the links in mail.
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from messenger.accounts import Account, ProofMissing, TooSoon
+from messenger.accounts import RECOVERY, Account, ProofMissing, TooSoon
 from messenger.envelope import display
 from messenger.passwords import SHORTEST, PasswordRefused, normal
 
@@ -65,20 +65,19 @@ def choose() -> ResponseReturnValue:
     password, code = request.form.get("new", ""), entry.typed_code()
     if normal(password) != normal(request.form.get("again", "")):
         return _page(account, token, again=entry.Problem(entry.not_the_same(), 422))
-    left = own.accounts.recovery_left(account.id)
     try:
-        changed = own.accounts.reset(token, password, code, entry.client(), own.now())
+        done = own.accounts.reset(token, password, code, entry.client(), own.now())
     except PasswordRefused as refused:
         return _page(account, token, new=entry.Problem(entry.refusal(refused.rule), 422))
     except ProofMissing:
         return _page(account, token, code=entry.wrong_code(code))
     except TooSoon as soon:
         return _page(account, token, code=entry.too_soon(soon))
-    if changed is None:  # spent since we looked
+    if done is None:  # spent since we looked
         return _dead_link()
-    own.letters.send("password-changed", account)
-    if own.accounts.recovery_left(account.id) < left:
-        own.letters.send("recovery-used", account)
+    own.letters.send("password-changed", done.account)
+    if done.way == RECOVERY:
+        own.letters.send("recovery-used", done.account)
     response = make_response(redirect(url_for("account.login", reset=""), 303))
     entry.forget_short_lived(response, RESET_COOKIE)
     access.drop(response)
