@@ -385,13 +385,16 @@ class Desk:
     held: Held
     wanted: Preferences = DEFAULT
     now: int = NOW
+    mailbox: bool = True
     relay: FakeRelay = dataclasses.field(default_factory=FakeRelay)
 
     @property
     def announcer(self) -> Announcer:
         site = Site("Example Bank", "https://portal.example", "notices@portal.example")
         clock = datetime.fromtimestamp(self.now, UTC)
-        return Announcer(site, self.relay, KEY, lambda: clock, lambda address: self.wanted, self.held)
+        return Announcer(
+            site, self.relay, KEY, lambda: clock, lambda address: self.wanted, lambda address: self.mailbox, self.held
+        )
 
     def announce(self, mail=MAIL):
         return self.announcer.announce("ann@example.org", mail)
@@ -462,6 +465,20 @@ def test_who_says_off_while_a_notice_is_held_gets_none(desk):
     desk.now += HOUR_SECONDS
     desk.wanted = Preferences()
     desk.announcer.tell_held()
+
+    assert desk.relay.sent == []
+
+
+def test_a_notice_held_for_a_mailbox_that_was_deleted_is_never_sent(desk):
+    desk.wanted = Preferences(notices="hourly")
+    desk.announce()
+    desk.wanted = Preferences()  # the folder is gone, and what was wanted with it
+    desk.mailbox = False
+
+    assert desk.announcer.tell_held() == 0
+    desk.now += HOUR_SECONDS
+    desk.mailbox = True  # by new mail, which brings a notice of its own
+    assert desk.announcer.tell_held() == 0
 
     assert desk.relay.sent == []
 

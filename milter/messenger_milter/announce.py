@@ -1,6 +1,6 @@
 """Tell one recipient of one mail: make the link and the notice, hand it to Postfix's queue, now or later.
 
-Knows the link key and the way notices leave. Takes the clock as an argument; opens no mailbox.
+Knows the link key and the way notices leave. Takes the clock as an argument; reads no mailbox.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Announcer:
     now: Callable[[], datetime]
     #: What a person wants of our mail.
     preferences_of: Callable[[str], Preferences]
+    #: Whether there is still anything that a notice could be about.
+    has_mailbox: Callable[[str], bool]
     held: Held
 
     def announce(self, to: str, mail: TunnelMail) -> bool:
@@ -48,13 +50,18 @@ class Announcer:
         return True
 
     def tell_held(self) -> int:
-        """Send the notices that were held back long enough; return how many."""
-        return self.held.give_out(int(self.now().timestamp()), self._tell)
+        """Send the notices that were held back long enough; return how many went."""
+        sent: list[bool] = []
+        self.held.give_out(int(self.now().timestamp()), lambda notice: sent.append(self._tell(notice)))
+        return sum(sent)
 
-    def _tell(self, notice: notify.Notice) -> None:
+    def _tell(self, notice: notify.Notice) -> bool:
+        """Send *notice*, unless by now there is nobody who wants it or nothing to read."""
         wanted = self.preferences_of(notice.to)
-        if wanted.notices != OFF:  # it may be by now
-            self._send(notice, wanted)
+        if wanted.notices == OFF or not self.has_mailbox(notice.to):
+            return False
+        self._send(notice, wanted)
+        return True
 
     def _notice(self, to: str, mail: TunnelMail) -> notify.Notice:
         sender = message.sender(mail.raw)

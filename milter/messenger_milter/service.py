@@ -83,6 +83,7 @@ def announcer_of(config: settings.Config, relay: Relay) -> Announcer:
         link_key=link.load_key(config.notice.link_key),
         now=lambda: datetime.now(UTC),
         preferences_of=lambda address: preferences.read(mailbox_of(config.mail.root, address).root.parent),
+        has_mailbox=lambda address: mailbox_of(config.mail.root, address).exists(),
         held=Held(config.intake.ledger / HELD),
     )
 
