@@ -378,6 +378,15 @@ def test_mail_goes_with_its_account_when_asked_for_and_all_the_reader_kept_of_it
     assert [event for event, _ in events(desk, "--account", ALICE)] == ["sign-up", "delete", "delete-mail"]
 
 
+def test_where_there_is_no_mail_none_is_said_to_be_deleted(desk):
+    desk.sign_up(ALICE, NOW)
+
+    done = desk.account("delete", ALICE, "--with-mail", "--yes")
+
+    assert done.out == f"{ALICE}: account deleted; there was no mailbox\n"
+    assert [event for event, _ in events(desk, "--account", ALICE)] == ["sign-up", "delete"]
+
+
 def test_mail_that_an_account_left_can_be_deleted_later(desk):
     desk.sign_up(ALICE, NOW)
     desk.mailbox(ALICE).deliver(RAW, NAME)

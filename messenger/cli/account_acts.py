@@ -173,7 +173,7 @@ def delete(address: str, with_mail: bool, yes: bool, as_json: bool) -> int:
             _delete_mail(mailbox, owner, config)
         if found:
             accounts.delete(found.id, administrator(), int(time.time()))
-        if with_mail:
+        if with_mail and messages is not None:
             # A line of its own, with the address as its detail: by now there is no account that it could belong to.
             accounts.audit("delete-mail", DONE, None, administrator(), int(time.time()), owner)
     act = Act("delete", owner, _what_became(found is not None, mailbox, messages, with_mail))
