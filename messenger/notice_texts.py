@@ -29,6 +29,9 @@ from .errors import MessengerError
 #: The language of the templates themselves.
 SOURCE = "en"
 
+#: What to do about a template of a site's own.
+MEND = "mend it, or take it away and ours is used"
+
 _HERE = Path(__file__).parent
 _CATALOGUE = Path("LC_MESSAGES", "messenger.po")
 
@@ -85,15 +88,15 @@ def named(made: SandboxedEnvironment, name: str) -> Iterator[None]:
     try:
         yield
     except TemplateSyntaxError as error:
-        raise NoticeError(f"{error.filename or name}, line {error.lineno}: {error.message}") from error
+        raise NoticeError(f"{error.filename or name}, line {error.lineno}: {error.message}; {MEND}") from error
     except TemplateNotFound as error:
         raise NoticeError(
-            f"{_file(made, name)}: can't read {error}; put it into that folder, and let messenger-milter read it"
+            f"{_file(made, name)}: can't read {error}; put it into that folder, and let both services read it"
         ) from error
     except (TemplateError, OSError, UnicodeDecodeError) as error:
-        raise NoticeError(f"{_file(made, name)}: {error}") from error
+        raise NoticeError(f"{_file(made, name)}: {error}; {MEND}") from error
     except Exception as error:  # a template is a program: it may raise anything
-        raise NoticeError(f"{_file(made, name)}: {type(error).__name__}: {error}") from error
+        raise NoticeError(f"{_file(made, name)}: {type(error).__name__}: {error}; {MEND}") from error
 
 
 def _file(made: SandboxedEnvironment, name: str) -> str:

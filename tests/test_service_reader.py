@@ -94,7 +94,7 @@ def test_check_says_that_all_is_fine_and_changes_nothing(tmp_path):
 
     status, output = run("--check", "--config", str(tmp_path / "messenger.toml"))
 
-    assert (status, output) == (0, "settings, keys, folders and the sanitiser are fine\n")
+    assert (status, output) == (0, "settings, keys, folders, templates and the sanitiser are fine\n")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -127,6 +127,20 @@ def test_everything_that_is_missing_is_named_at_once_and_the_start_refused(tmp_p
     assert "mail root" in lines[2]
     assert "for the accounts, is missing: make it" in lines[3]
     assert "cache" in lines[4]
+
+
+@pytest.mark.parametrize("arguments", [("--check",), ()])
+def test_a_letter_that_could_not_be_written_is_named_with_its_line_and_the_start_refused(tmp_path, arguments):
+    settings_for(tmp_path)
+    path = tmp_path / "messenger.toml"
+    path.write_text(path.read_text().replace("[notice]", f'[notice]\ntemplates = "{tmp_path}"'))
+    (tmp_path / "account.txt").write_text("Hello\n{% if link %}\n")
+
+    status, output = run(*arguments, "--config", str(path))
+
+    assert status == EX_CONFIG
+    assert output.startswith(f"{tmp_path}/account.txt, line 2: ")
+    assert output.endswith("; mend it, or take it away and ours is used\n")
 
 
 def test_settings_with_an_error_refuse_the_start_with_the_line(tmp_path):

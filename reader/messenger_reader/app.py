@@ -13,13 +13,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from messenger.accounts import Accounts
 from messenger.link import load_key
-from messenger.notify import Site
 from messenger.passwords import Hasher
 from messenger.submission import Route, submit
 from messenger.totp import load_key as load_totp_key
 
 from . import (
     access,
+    checks,
     context,
     delete_pages,
     error_pages,
@@ -87,17 +87,8 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
 
 
 def _letters(config: Config, clock: Callable[[], float]) -> Letters:
-    site, notice = config.site, config.notice
-    words = Site(
-        name=site.name,
-        portal_url=site.portal_url,
-        notice_from=notice.mail_from,
-        language=site.language,
-        templates=notice.templates,
-        time_zone=site.time_zone,
-    )
-    route = Route(sendmail=notice.sendmail, smtp=notice.smtp)
-    return Letters(words, config.mail.root, clock, partial(submit, route=route))
+    route = Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp)
+    return Letters(checks.site_of(config), config.mail.root, clock, partial(submit, route=route))
 
 
 def _health() -> ResponseReturnValue:

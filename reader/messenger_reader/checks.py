@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from messenger import message
+from messenger import account_letter, message
 from messenger.errors import MessengerError
+from messenger.letterhead import Site
 from messenger.link import load_key
 from messenger.totp import load_key as load_totp_key
 
@@ -20,12 +21,25 @@ if TYPE_CHECKING:
 def problems(config: Config) -> list[str]:
     """Everything wrong at once, so that mending takes one round. Changes nothing."""
     return [
-        *_key(load_key, config.notice.link_key),
-        *_key(load_totp_key, config.accounts.totp_key),
+        *_failure(lambda: load_key(config.notice.link_key)),
+        *_failure(lambda: load_totp_key(config.accounts.totp_key)),
         *_mail_root(config.mail.root),
         *_database(config.accounts.database),
         *_cache(config.reader.cache),
+        *_failure(lambda: account_letter.check_templates(site_of(config))),
     ]
+
+
+def site_of(config: Config) -> Site:
+    """What letters about accounts say about this site."""
+    return Site(
+        name=config.site.name,
+        portal_url=config.site.portal_url,
+        notice_from=config.notice.mail_from,
+        language=config.site.language,
+        templates=config.notice.templates,
+        time_zone=config.site.time_zone,
+    )
 
 
 def sanitiser() -> Iterator[str]:
@@ -53,9 +67,9 @@ def port(listen: str) -> Iterator[str]:
         )
 
 
-def _key(load: Callable[[Path], bytes], path: Path) -> Iterator[str]:
+def _failure(check: Callable[[], object]) -> Iterator[str]:
     try:
-        load(path)
+        check()
     except MessengerError as error:
         yield str(error)
 

@@ -46,7 +46,9 @@ def _listen(_context: click.Context, _option: click.Parameter, value: str | None
 
 @click.command()
 @click.option("--config", "path", type=click.Path(readable=False, path_type=Path), help="Settings file.")
-@click.option("--check", "only_check", is_flag=True, help="Test settings, keys, folders and the sanitiser, then exit.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Test settings, keys, folders, templates and the sanitiser, then exit."
+)
 @click.option("--listen", callback=_listen, help="Another HOST:PORT than the settings name.")
 def main(path: Path | None, only_check: bool, listen: str | None) -> None:
     """Show people their messages: the web portal, for a web server such as nginx in front of it."""
@@ -65,7 +67,7 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
         click.echo("\n".join(found), err=True)
         sys.exit(EX_CONFIG)
     if only_check:
-        click.echo("settings, keys, folders and the sanitiser are fine")
+        click.echo("settings, keys, folders, templates and the sanitiser are fine")
         return
     if listen:
         config = replace(config, reader=replace(config.reader, listen=listen))
