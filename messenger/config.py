@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from . import colours
 from . import config_forms as forms
 from .config_forms import Form
 from .config_lines import places
@@ -31,6 +32,8 @@ Text = Annotated[str, Form("text", forms.text)]
 Address = Annotated[str, Form('a mail address such as "webmail@example.com"', normal)]
 Domain = Annotated[str, Form('a mail domain such as "example.com"', forms.domain)]
 Words = Annotated[tuple[str, ...], Form('a command with its full path, such as ["/usr/sbin/sendmail"]', forms.command)]
+Colour = Annotated[str, Form('a colour such as "#0f5c66", or "" for ours', forms.colour_or_nothing)]
+Link = Annotated[str, Form('an address that begins with https://, http:// or mailto:, or ""', forms.link_or_nothing)]
 Socket = Annotated[str, Form('a path of at most 107 bytes, or "inet:PORT@HOST"', forms.socket, socket=True)]
 
 
@@ -44,6 +47,13 @@ class Site:
     name: Text = "Webmail Messenger"
     language: Annotated[str, Form('a language such as "en" or "de"', forms.language)] = "en"
     time_zone: Annotated[str, Form('a time zone such as "Europe/Berlin"', forms.time_zone)] = "UTC"
+    logo: Path | None = None
+    colour: Colour = ""
+    #: Empty: made of the other one.
+    colour_dark: Colour = ""
+    help_text: Path | None = None
+    imprint_url: Link = ""
+    privacy_url: Link = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +172,9 @@ def parse(text: str, path: Path) -> Config:
 
 def _compare(config: Config, reading: Reading) -> None:
     """Look at what only makes sense together."""
+    for key, scheme in (("colour", colours.LIGHT), ("colour_dark", colours.DARK)):
+        if complaint := colours.complaint(getattr(config.site, key), scheme):
+            reading.wrong(("site", key), f"[site] {key}: {complaint}")
     tunnel = config.tunnel
     certificates, keys = len(tunnel.recipient_certificates), len(tunnel.recipient_keys)
     if certificates != keys:

@@ -50,6 +50,23 @@ def portal_url(value: str) -> str:
     return f"{url.scheme}://{url.netloc}"
 
 
+def colour_or_nothing(value: str) -> str:
+    if value and not re.fullmatch(r"#[0-9A-Fa-f]{6}", value):
+        raise ValueError(value)
+    return value.lower()
+
+
+def link_or_nothing(value: str) -> str:
+    """Accept what a person may be sent to by a click: a page or a mailbox, never javascript: or data:."""
+    if not value:
+        return value
+    url = urlsplit(value)
+    leads_somewhere = url.hostname if url.scheme in ("https", "http") else "@" in url.path
+    if url.scheme not in ("https", "http", "mailto") or not leads_somewhere or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError(value)
+    return value
+
+
 def time_zone(value: str) -> str:
     try:
         ZoneInfo(value)

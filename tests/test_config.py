@@ -112,6 +112,14 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_line():
         ("site", 'time_zone = "Europe"'),
         ("site", 'name = ""'),
         ("site", 'name = "two\\nlines"'),
+        ("site", 'colour = "red"'),
+        ("site", 'colour = "#fff"'),
+        ("site", 'colour_dark = "#0f5c66;}"'),
+        ("site", "logo = 1"),
+        ("site", 'imprint_url = "javascript:alert(1)"'),
+        ("site", 'imprint_url = "https://"'),
+        ("site", 'privacy_url = "/privacy"'),
+        ("site", 'privacy_url = "mailto:nobody"'),
         ("mail", 'root = ""'),
         ("mail", "root = 1"),
         ("mail", "root = 2026-11-24"),
@@ -174,6 +182,18 @@ def test_a_portal_url_that_is_not_a_plain_https_host_is_refused(url):
     (complaint,) = complaints(changed("https://webmail.example.com", url))
 
     assert complaint.startswith("  line 2: [site] portal_url: expected")
+
+
+def test_a_colour_nobody_can_read_is_refused_with_the_nearest_that_can():
+    light, dark = complaints(changed("[site]\n", '[site]\ncolour = "#FFCC00"\ncolour_dark = "#004b93"\n'))
+
+    assert light == (
+        "  line 2: [site] colour: expected a contrast of at least 4.5:1 on light pages (WCAG 2.2), found #ffcc00 with"
+        ' 1.4:1; the nearest that can be read is "#856a00"'
+    )
+    assert dark.startswith("  line 3: [site] colour_dark: expected a contrast of at least 4.5:1 on dark pages")
+    better = changed("[site]\n", '[site]\ncolour = "#856A00"\nimprint_url = "mailto:help@example.com"\n')
+    assert parse(better).site.colour == "#856a00"
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8025", "http://127.0.0.1:8025", "http://[::1]:8025"])
