@@ -164,7 +164,7 @@ def test_another_password_replaces_the_old_one_and_ends_every_session(accounts):
 
     assert [accounts.session(token, NOW) for token in tokens] == [None, None]
     assert accounts.verify(ALICE, PASSWORD, HOME, NOW) is None
-    assert accounts.verify(ALICE, "four plain red windows", HOME, NOW) == account
+    assert accounts.verify(ALICE, "four plain red windows", HOME, NOW) == accounts.find(ALICE)
 
 
 def test_a_refused_password_changes_nothing(accounts):

@@ -54,7 +54,7 @@ def test_enabled_again_it_is_as_it_was_and_old_sessions_stay_ended(accounts):
 
     accounts.enable(account.id, BY, LATER)
 
-    assert accounts.verify(ALICE, PASSWORD, HOME, LATER) == account
+    assert accounts.verify(ALICE, PASSWORD, HOME, LATER) == accounts.find(ALICE)
     assert accounts.session(session, LATER) is None
     assert accounts.session(while_shut, LATER) is None
 

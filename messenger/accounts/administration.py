@@ -5,8 +5,6 @@
 
 from collections.abc import Iterator
 
-from sqlite_utils import Database
-
 from . import rows
 from .second_factor import drop_second_factor
 from .store import Store
@@ -36,7 +34,7 @@ class Administration(Store):
         with self._file.writing() as db:
             sql = "UPDATE account SET disabled = ? WHERE id = ? AND disabled = 0"
             if db.execute(sql, [now, account]).rowcount:
-                _end(db, account)
+                rows.end_epoch(db, account)
                 rows.audit(db, "disable", DONE, rows.by_id(db, account), by, now)
 
     def enable(self, account: int, by: str, now: int) -> None:
@@ -49,7 +47,7 @@ class Administration(Store):
         """Take the second factor off, for who lost phone and recovery codes; sessions end."""
         with self._file.writing() as db:
             drop_second_factor(db, account)
-            _end(db, account)
+            rows.end_epoch(db, account)
             rows.audit(db, "reset-totp", DONE, rows.by_id(db, account), by, now)
 
 
@@ -59,8 +57,3 @@ _LIST = f"""
         (SELECT count(*) FROM credential WHERE credential.account = account.id AND kind = 'recovery')
     FROM {rows.JOINED} WHERE main.address > ? ORDER BY main.address LIMIT ?
 """
-
-
-def _end(db: Database, account: int) -> None:
-    db.execute("DELETE FROM session WHERE account = ?", [account])
-    db.execute("DELETE FROM token WHERE account = ?", [account])

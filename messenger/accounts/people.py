@@ -107,8 +107,11 @@ class People(Store):
             with self._file.writing() as db:
                 db.execute("UPDATE credential SET secret = ? WHERE secret = ?", [fresh, hashed])
 
-    def change_password(self, account: int, password: str, client: str, now: int) -> None:
-        """Set another password, or raise PasswordRefused. Ends every session, the caller's too."""
+    def change_password(self, account: int, password: str, client: str, now: int, *, epoch: int | None = None) -> None:
+        """Set another password, or raise PasswordRefused. Ends every session, the caller's too, and the epoch.
+
+        Raises Overtaken if the account's *epoch* is over: somebody else was faster.
+        """
         with self._file.reading() as db:
             found = rows.by_id(db, account)
         if found is None:
@@ -116,6 +119,7 @@ class People(Store):
         passwords.check(password, (found.address, self._site_name))
         hashed = self._hasher.hash(password)
         with self._file.writing() as db:
+            rows.in_epoch(db, account, epoch)
             put_password(db, found, hashed, now)
             rows.audit(db, "password changed", DONE, found, client, now)
 
@@ -138,8 +142,7 @@ def put_password(db: Database, account: Account, hashed: str, now: int) -> None:
     """Replace the password, and end what was opened by the old one: sessions, and links to reset it."""
     sql = "UPDATE credential SET secret = ?, changed = ? WHERE account = ? AND kind = 'password'"
     db.execute(sql, [hashed, now, account.id])
-    db.execute("DELETE FROM session WHERE account = ?", [account.id])
-    db.execute("DELETE FROM token WHERE account = ?", [account.id])
+    rows.end_epoch(db, account.id)
 
 
 def _next_id(db: Database) -> int:

@@ -11,14 +11,15 @@ from typing import Any
 from sqlite_utils import Database
 
 from .. import envelope
-from .values import Account
+from .values import Account, Overtaken
 
 #: What a line of the audit holds of a detail, and a session of what the browser calls itself.
 LINE_CHARACTERS = 200
 
 #: The columns of an Account, in order, from the tables account and main.
 ACCOUNT = """account.id, main.address, account.created, language, time_zone, generation,
-    EXISTS (SELECT 1 FROM credential WHERE credential.account = account.id AND credential.kind = 'totp'), disabled"""
+    EXISTS (SELECT 1 FROM credential WHERE credential.account = account.id AND credential.kind = 'totp'),
+    disabled, epoch"""
 JOINED = "account JOIN address AS main ON main.account = account.id AND main.main = 1"
 
 _BY_ADDRESS = (
@@ -29,8 +30,8 @@ _BY_ID = f"SELECT {ACCOUNT} FROM {JOINED} WHERE account.id = ?"
 
 def account_of(fields: Sequence[Any]) -> Account:
     """Make an account of the columns ACCOUNT."""
-    number, address, created, language, time_zone, generation, second_factor, disabled = fields
-    return Account(number, address, created, language, time_zone, generation, bool(second_factor), disabled)
+    number, address, created, language, time_zone, generation, second_factor, disabled, epoch = fields
+    return Account(number, address, created, language, time_zone, generation, bool(second_factor), disabled, epoch)
 
 
 def by_address(db: Database, address: str) -> Account | None:
@@ -51,6 +52,21 @@ def password_of(db: Database, account: Account | None) -> str | None:
     sql = "SELECT secret FROM credential WHERE account = ? AND kind = 'password'"
     row = db.execute(sql, [account.id if account else None]).fetchone()
     return row[0] if row else None
+
+
+def in_epoch(db: Database, account: int, epoch: int | None) -> Account | None:
+    """The account; raise Overtaken if its *epoch*, where one is given, is over."""
+    found = by_id(db, account)
+    if epoch is not None and (found is None or found.disabled or found.epoch != epoch):
+        raise Overtaken(f"account {account}: its sessions were ended meanwhile")
+    return found
+
+
+def end_epoch(db: Database, account: int) -> None:
+    """End all sessions of *account*, those that are about to be opened, and the links in mails sent to its owner."""
+    db.execute("UPDATE account SET epoch = epoch + 1 WHERE id = ?", [account])
+    db.execute("DELETE FROM session WHERE account = ?", [account])
+    db.execute("DELETE FROM token WHERE account = ?", [account])
 
 
 def insert(db: Database, table: str, row: Mapping[str, object]) -> int:

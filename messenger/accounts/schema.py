@@ -122,3 +122,9 @@ def m009_audit_address(db: Database) -> None:
         "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END"
     )
     db.execute("CREATE INDEX audit_address ON audit(address, at)")
+
+
+@migrations()
+def m010_epoch(db: Database) -> None:
+    """Counts up whenever all sessions of an account end: what was proven before that opens none any more."""
+    db.execute("ALTER TABLE account ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0")

@@ -16,7 +16,7 @@ from .values import DONE, RECOVERY, REFUSED, TOTP, Account, EnrolmentOff, TooSoo
 
 log = logging.getLogger(__name__)
 
-#: A second call of begin_totp within this time gives the same secret: the app may hold it already.
+#: A second call of begin_totp within this time, in the same session, gives the same secret: the app may hold it.
 SAME_SECONDS = 3600
 RECOVERY_CODES = 10
 RECOVERY_BYTES = 14  # 112 bits
@@ -26,8 +26,11 @@ LOOKALIKES = str.maketrans({"o": "0", "l": "1", "i": "1", "-": "", "–": "", "\
 
 
 class SecondFactor(Store):
-    def begin_totp(self, account: int, now: int) -> str:
+    def begin_totp(self, account: int, now: int, session: str = "") -> str:
         """Return a new secret, in base32, for the account's authenticator app; it counts once it is confirmed.
+
+        It is shown to, and confirmed in, the session of that id alone: whoever began in another one knows a secret
+        that must not become the owner's.
 
         Raises EnrolmentOff where the site wants no second factors.
         """
@@ -37,31 +40,34 @@ class SecondFactor(Store):
             found = rows.by_id(db, account)
             if found is None:
                 raise EnrolmentOff(f"there is no account {account} any more")
-            row = db.execute(_OF_KIND, [account, "totp-new"]).fetchone()
+            row = db.execute(_BEGUN, [account, session]).fetchone()
             if row and abs(now - row[3]) < SAME_SECONDS and (secret := self._opened(row[1], found)):
                 return secret
             secret = totp.new_secret()
             db.execute("DELETE FROM credential WHERE account = ? AND kind = 'totp-new'", [account])
-            _insert(db, account, "totp-new", totp.seal(self._totp_key, secret, found.address), now)
+            _insert(db, account, "totp-new", totp.seal(self._totp_key, secret, found.address), now, session)
         return secret
 
-    def pending_totp(self, account: int) -> str | None:
-        """The secret that begin_totp gave and that isn't confirmed yet."""
+    def pending_totp(self, account: int, session: str = "") -> str | None:
+        """The secret that begin_totp gave in this session and that isn't confirmed yet."""
         with self._file.reading() as db:
             found = rows.by_id(db, account)
-            row = db.execute(_OF_KIND, [account, "totp-new"]).fetchone()
+            row = db.execute(_BEGUN, [account, session]).fetchone()
         return self._opened(row[1], found) if found and row else None
 
-    def confirm_totp(self, account: int, code: str, client: str, now: int) -> list[str] | None:
+    def confirm_totp(
+        self, account: int, code: str, client: str, now: int, session: str = "", *, epoch: int | None = None
+    ) -> list[str] | None:
         """Make the begun secret the account's second factor if *code* is one of its codes, else return None.
 
-        Returns new recovery codes, which nobody can read again. An older secret is replaced. Raises TooSoon.
+        Returns new recovery codes, which nobody can read again. An older secret is replaced. Ends every session, and
+        the epoch. Raises TooSoon, and Overtaken if the account's *epoch* is over.
         """
         limits = guard.one(f"enrol {account}")
         with self._file.writing() as db:
             guard.forget(db, now)
-            found = rows.by_id(db, account)
-            row = db.execute(_OF_KIND, [account, "totp-new"]).fetchone()
+            found = rows.in_epoch(db, account, epoch)
+            row = db.execute(_BEGUN, [account, session]).fetchone()
             if found is None or row is None:
                 return None
             if wait := guard.waits(db, limits, now):
@@ -74,8 +80,10 @@ class SecondFactor(Store):
                 return None
             guard.clear(db, limits)
             db.execute("DELETE FROM credential WHERE account = ? AND kind = 'totp'", [account])
-            sql = "UPDATE credential SET kind = 'totp', counter = ?, changed = ? WHERE id = ?"
+            sql = "UPDATE credential SET kind = 'totp', name = '', counter = ?, changed = ? WHERE id = ?"
             db.execute(sql, [step, now, row[0]])
+            # What was opened without it is over in the same moment.
+            rows.end_epoch(db, account)
             rows.audit(db, "totp on", DONE, found, client, now)
             return _new_codes(db, account, now)
 
@@ -115,16 +123,24 @@ class SecondFactor(Store):
         by_recovery = db.execute(sql, [account.id, _recovery_hash(account.id, code)]).rowcount > 0
         return TOTP if by_totp else RECOVERY if by_recovery else None
 
-    def remove_totp(self, account: int, client: str, now: int) -> None:
-        """The account has no second factor any more, and no recovery codes."""
+    def remove_totp(self, account: int, client: str, now: int, *, epoch: int | None = None) -> None:
+        """The account has no second factor any more, and no recovery codes. Ends every session, and the epoch.
+
+        Raises Overtaken if the account's *epoch* is over.
+        """
         with self._file.writing() as db:
+            rows.in_epoch(db, account, epoch)
+            rows.end_epoch(db, account)
             drop_second_factor(db, account)
             rows.audit(db, "totp off", DONE, rows.by_id(db, account), client, now)
 
-    def new_recovery_codes(self, account: int, client: str, now: int) -> list[str]:
-        """Return ten new recovery codes; the old ones are worth nothing any more. None without a second factor."""
+    def new_recovery_codes(self, account: int, client: str, now: int, *, epoch: int | None = None) -> list[str]:
+        """Return ten new recovery codes; the old ones are worth nothing any more. None without a second factor.
+
+        Raises Overtaken if the account's *epoch* is over.
+        """
         with self._file.writing() as db:
-            found = rows.by_id(db, account)
+            found = rows.in_epoch(db, account, epoch)
             if found is None or not found.second_factor:
                 return []
             codes = _new_codes(db, account, now)
@@ -147,6 +163,7 @@ class SecondFactor(Store):
 
 
 _OF_KIND = "SELECT id, secret, counter, created FROM credential WHERE account = ? AND kind = ?"
+_BEGUN = "SELECT id, secret, counter, created FROM credential WHERE account = ? AND kind = 'totp-new' AND name = ?"
 
 
 def drop_second_factor(db: Database, account: int) -> None:
@@ -168,6 +185,6 @@ def _recovery_hash(account: int, given: str) -> str:
     return rows.hashed(f"recovery {account} {code}")
 
 
-def _insert(db: Database, account: int, kind: str, secret: str, now: int) -> None:
-    row = {"account": account, "kind": kind, "secret": secret, "created": now, "changed": now}
+def _insert(db: Database, account: int, kind: str, secret: str, now: int, name: str = "") -> None:
+    row = {"account": account, "kind": kind, "name": name, "secret": secret, "created": now, "changed": now}
     rows.insert(db, "credential", row)

@@ -31,11 +31,21 @@ _LIVE = f"""
 
 
 class Sessions(Store):
-    def open_session(self, account: int, client: str, now: int, agent: str = "", pending: str | None = None) -> str:
+    def open_session(
+        self,
+        account: int,
+        client: str,
+        now: int,
+        agent: str = "",
+        pending: str | None = None,
+        *,
+        epoch: int | None = None,
+    ) -> str:
         """Open a session and return what the browser keeps: 256 random bits, of which we keep the hash.
 
         *pending* is decided here where it is None, as after a password: CODE for an account with a second factor,
-        ENROL for one that must get one first, else FULL.
+        ENROL for one that must get one first, else FULL. *epoch* is the account's when its owner was proven: if all
+        sessions were ended since, by another password say, the token opens nothing.
         """
         token = secrets.token_urlsafe(SESSION_BYTES)
         with self._file.writing() as db:
@@ -44,7 +54,7 @@ class Sessions(Store):
             db.execute("DELETE FROM credential WHERE kind = 'totp-new' AND created <= ?", [now - ENROLMENT_SECONDS])
             found = rows.by_id(db, account)
             # Deleted or shut since the password was proven: the token opens nothing.
-            if found is not None and not found.disabled:
+            if found is not None and not found.disabled and epoch in (None, found.epoch):
                 row = {"id": rows.hashed(token), "account": account, "opened": now, "seen": now, "client": client}
                 state = self._pending(found) if pending is None else pending
                 rows.insert(db, "session", {**row, "agent": rows.one_line(agent), "pending": state})
@@ -91,6 +101,7 @@ class Sessions(Store):
     def end_all(self, account: int, client: str, now: int, except_token: str = "") -> int:
         """End every session of *account* but that of *except_token*; return how many there were."""
         with self._file.writing() as db:
+            db.execute("UPDATE account SET epoch = epoch + 1 WHERE id = ?", [account])
             sql = "DELETE FROM session WHERE account = ? AND id <> ?"
             ended = db.execute(sql, [account, rows.hashed(except_token)]).rowcount
             event = "end-sessions" if client.startswith("admin:") else "log-out everywhere"

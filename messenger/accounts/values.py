@@ -28,6 +28,10 @@ class TooSoon(MessengerError):
         self.seconds = seconds
 
 
+class Overtaken(MessengerError):
+    """All sessions of the account were ended after this was allowed, so it isn't done."""
+
+
 class ProofMissing(MessengerError):
     """The account has a second factor, and what was given doesn't prove it."""
 
@@ -51,6 +55,8 @@ class Account:
     second_factor: bool = False
     #: When an administrator shut it; 0 while it is open.
     disabled: int = 0
+    #: Counts up whenever all sessions end. What was proven in one epoch counts for nothing in the next.
+    epoch: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from flask import Flask, Request, Response, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user
 
-from messenger.accounts import CODE, ENROL, Session
+from messenger.accounts import CODE, ENROL, Overtaken, Session
 
 from .context import context
 
@@ -116,6 +116,7 @@ def install(app: Flask, portal_url: str) -> None:
             return _missing_step() if g.session else login.unauthorized()
         return None
 
+    app.register_error_handler(Overtaken, _overtaken)
     app.after_request(_seal)
 
 
@@ -147,6 +148,11 @@ def _missing_step() -> ResponseReturnValue | None:
 
 def _ask_to_log_in() -> ResponseReturnValue:
     return redirect(url_for("account.login", next=_back()), 303)
+
+
+def _overtaken(_error: Overtaken) -> ResponseReturnValue:
+    """The session was ended while it asked for something: as if it had asked a moment later."""
+    return _ask_to_log_in()
 
 
 def _back() -> str | None:

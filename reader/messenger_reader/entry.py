@@ -4,7 +4,7 @@ Knows cookies and sessions, no page. Each step up gets a session with a new toke
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Response, g, make_response, request, url_for
 
@@ -50,11 +50,18 @@ def opened(account: Account, response: Response, pending: str | None = None) -> 
     end_session()
     own = context()
     agent = request.user_agent.string
-    token = own.accounts.open_session(account.id, client(), own.now(), agent=agent, pending=pending)
+    token = own.accounts.open_session(
+        account.id, client(), own.now(), agent=agent, pending=pending, epoch=account.epoch
+    )
     g.session = own.accounts.session(token, own.now())
     access.keep(response, token)
     forget_short_lived(response, LINK_COOKIE)
     return response
+
+
+def next_epoch(account: Account) -> Account:
+    """*account* as it is after a change of ours that ended its sessions; if somebody else's came too, it isn't."""
+    return replace(account, epoch=account.epoch + 1)
 
 
 def end_session() -> None:

@@ -35,7 +35,7 @@ def overview() -> ResponseReturnValue:
 @pages.post("/account/second-factor/begin")
 def begin() -> ResponseReturnValue:
     if context().config.accounts.require_totp != "never":
-        context().accounts.begin_totp(_account().id, context().now())
+        context().accounts.begin_totp(_account().id, context().now(), g.session.id)
     return redirect(url_for(".enrol", next=_back() or None), 303)
 
 
@@ -52,8 +52,9 @@ def confirm() -> ResponseReturnValue:
     if g.account and (problem := entry.password_problem()):
         return _enrol_page(password=problem)
     given = entry.typed_code()
+    here = (entry.client(), own.now(), g.session.id)
     try:
-        codes = own.accounts.confirm_totp(account.id, given, entry.client(), own.now()) if given else None
+        codes = own.accounts.confirm_totp(account.id, given, *here, epoch=account.epoch) if given else None
     except TooSoon as soon:
         return _enrol_page(code=entry.too_soon(soon))
     if codes is None:
@@ -69,7 +70,7 @@ def new_codes() -> ResponseReturnValue:
         return redirect(url_for(".overview"), 303)
     if problem := entry.password_problem():
         return _overview(problem, "codes")
-    codes = own.accounts.new_recovery_codes(account.id, entry.client(), own.now())
+    codes = own.accounts.new_recovery_codes(account.id, entry.client(), own.now(), epoch=account.epoch)
     own.letters.send("recovery-made", account)
     return make_response(_codes_page(account, codes, "", note=_("The codes you had before don’t work any more.")))
 
@@ -103,7 +104,7 @@ def remove() -> ResponseReturnValue:
         return _overview(problem, "remove")
     if problem := entry.prove(account).problem:
         return _overview(problem, "remove-code")
-    own.accounts.remove_totp(account.id, entry.client(), own.now())
+    own.accounts.remove_totp(account.id, entry.client(), own.now(), epoch=account.epoch)
     own.letters.send("totp-off", account)
     return _fresh(account, make_response(redirect(url_for(".overview", off=""), 303)))
 
@@ -119,9 +120,8 @@ def _back() -> str:
 
 
 def _fresh(account: Account, response: Response) -> Response:
-    """Give the browser a new session, and end all others: they were opened under other terms."""
-    context().accounts.end_all(account.id, entry.client(), context().now())
-    return entry.opened(account, response, FULL)
+    """Give the browser a new session. All others are over: they were opened under other terms."""
+    return entry.opened(entry.next_epoch(account), response, FULL)
 
 
 def _overview(problem: entry.Problem | None = None, at: str = "", **words: object) -> Response:
@@ -140,7 +140,7 @@ def _overview(problem: entry.Problem | None = None, at: str = "", **words: objec
 
 def _enrol_page(*, password: entry.Problem | None = None, code: entry.Problem | None = None) -> ResponseReturnValue:
     account = _account()
-    secret = context().accounts.pending_totp(account.id)
+    secret = context().accounts.pending_totp(account.id, g.session.id)
     if secret is None:
         # Never begun, or too long ago, or done already.
         return redirect(url_for(".overview", next=_back() or None), 303)

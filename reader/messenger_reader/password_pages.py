@@ -27,11 +27,12 @@ def change() -> ResponseReturnValue:
     if problem := entry.password_problem():
         return _page(current=problem)
     try:
-        own.accounts.change_password(account.id, password, entry.client(), own.now())
+        own.accounts.change_password(account.id, password, entry.client(), own.now(), epoch=account.epoch)
     except PasswordRefused as refused:
         return _page(new=entry.Problem(entry.refusal(refused.rule), 422))
     own.letters.send("password-changed", account)
     # Every session is over, also one that somebody else had. This browser gets a new one.
+    account = entry.next_epoch(account)
     return entry.opened(account, make_response(redirect(url_for(".form", changed=""), 303)), FULL)
 
 
