@@ -11,9 +11,10 @@ import hmac
 import re
 from pathlib import Path
 
+from . import key_file
 from .errors import MessengerError
 
-KEY_BYTES = 32
+KEY_BYTES = key_file.BYTES
 DAY_SECONDS = 86_400
 #: The machine that made a link may be a little ahead of the one that opens it.
 CLOCK_SKEW_SECONDS = 300
@@ -87,21 +88,7 @@ def reference(name: str) -> str:
 
 def load_key(path: Path) -> bytes:
     """Read the link key: 32 bytes in hexadecimal, on one line."""
-    mend = "restore it from a backup, or move it away and let `messenger setup` make a new one"
-    try:
-        text = path.read_text("ascii").strip()
-    except FileNotFoundError as error:
-        raise LinkError(f"{path}: no link key there; `messenger setup` makes one") from error
-    except OSError as error:
-        raise LinkError(f"{path}: can't read the link key: {error.strerror}; its group must be able to") from error
-    except UnicodeDecodeError as error:
-        raise LinkError(f"{path}: expected {KEY_BYTES * 2} hexadecimal digits, found other bytes; {mend}") from error
-    if not re.fullmatch(rf"[0-9A-Fa-f]{{{KEY_BYTES * 2}}}", text):
-        # Nothing of what was found: it may be a secret of another kind.
-        raise LinkError(
-            f"{path}: expected {KEY_BYTES * 2} hexadecimal digits on one line, found something else; {mend}"
-        )
-    return bytes.fromhex(text)
+    return key_file.read(path, "link key", LinkError)
 
 
 def _base64(data: bytes) -> str:

@@ -7,7 +7,6 @@ import base64
 import binascii
 import hmac
 import os
-import re
 import unicodedata
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyotp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from . import key_file
 from .errors import MessengerError
 
 # RFC 4226, section 4, R6: 160 bits. Authenticator apps know SHA-1, six digits, 30 seconds, and little else.
@@ -24,7 +24,7 @@ DIGITS = 6
 #: This step and the one before: slow thumbs, and a phone a little behind.
 WINDOW = (-1, 0)
 
-KEY_BYTES = 32
+KEY_BYTES = key_file.BYTES
 NONCE_BYTES = 12
 # Sealed along, so that nothing else sealed with this key passes for a secret.
 _PURPOSE = b"webmail-messenger totp 1\0"
@@ -92,21 +92,7 @@ def open_sealed(key: bytes, sealed: str, address: str) -> str:
 
 def load_key(path: Path) -> bytes:
     """Read the TOTP key: 32 bytes in hexadecimal, on one line."""
-    mend = "restore it from a backup, or move it away and let `messenger setup` make a new one"
-    try:
-        text = path.read_text("ascii").strip()
-    except FileNotFoundError as error:
-        raise TotpError(f"{path}: no TOTP key there; `messenger setup` makes one") from error
-    except OSError as error:
-        raise TotpError(f"{path}: can't read the TOTP key: {error.strerror}; its group must be able to") from error
-    except UnicodeDecodeError as error:
-        raise TotpError(f"{path}: expected {KEY_BYTES * 2} hexadecimal digits, found other bytes; {mend}") from error
-    if not re.fullmatch(rf"[0-9A-Fa-f]{{{KEY_BYTES * 2}}}", text):
-        # Nothing of what was found: it may be a secret of another kind.
-        raise TotpError(
-            f"{path}: expected {KEY_BYTES * 2} hexadecimal digits on one line, found something else; {mend}"
-        )
-    return bytes.fromhex(text)
+    return key_file.read(path, "TOTP key", TotpError)
 
 
 def _plain(given: str) -> str:
