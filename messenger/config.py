@@ -16,7 +16,7 @@ from . import config_forms as forms
 from .config_forms import Form
 from .config_lines import places
 from .config_reading import Reading, hints, shown
-from .envelope import normal
+from .envelope import domain_of, normal
 from .errors import MessengerError
 from .tunnel_fields import Fields
 
@@ -116,6 +116,27 @@ class Reader:
 
 
 @dataclass(frozen=True)
+class Reply:
+    enabled: bool = True
+    reply_all: bool = True
+    compose_to: Annotated[str, Form('"own-domains", "list" or "off"', forms.one_of("own-domains", "list", "off"))] = (
+        "own-domains"
+    )
+    compose_list: tuple[Address, ...] = ()
+    reply_from: Annotated[str, Form('"site" or "own"', forms.one_of("site", "own"))] = "site"
+    #: Empty: the notice's.
+    mail_from: Annotated[str, Form('a mail address, or "" for that of notices', forms.address_or_nothing)] = ""
+    size_limit: Annotated[int, Form("bytes, from 102400 to 2147483647", forms.between(102_400, 2_147_483_647))] = (
+        26_214_400
+    )
+    per_hour: Annotated[int, Form("a number of mails, from 1 to 100000", forms.between(1, 100_000))] = 60
+    encrypt_to: tuple[Path, ...] = ()
+    encrypt_subject: bool = False
+    sign_certificate: Path | None = None
+    sign_key: Path | None = None
+
+
+@dataclass(frozen=True)
 class Pdf:
     key: Path = Path("keys/pdf.key")
 
@@ -129,6 +150,7 @@ class Config:
     notice: Notice
     accounts: Accounts
     reader: Reader
+    reply: Reply
     pdf: Pdf
 
 
@@ -186,11 +208,30 @@ def _compare(config: Config, reading: Reading) -> None:
     if config.notice.mail_from == tunnel.webmail_recipient:
         text = "expected another address than webmail_recipient (bounces come back to it), found the same"
         reading.wrong(("notice", "mail_from"), f"[notice] mail_from: {text}")
+    _compare_reply(config, reading)
     for item in fields(tunnel.fields):
         for name in getattr(tunnel.fields, item.name):
             if not forms.is_field_name(name):
                 text = f"expected names of header fields, without a colon, found {shown(name)}"
                 reading.wrong(("tunnel", "fields", item.name), f"[tunnel.fields] {item.name}: {text}")
+
+
+def _compare_reply(config: Config, reading: Reading) -> None:
+    reply = config.reply
+    outside = [address for address in reply.compose_list if domain_of(address) not in config.site.own_domains]
+    if outside:
+        text = f"expected addresses of own_domains, found {', '.join(outside)}"
+        reading.wrong(("reply", "compose_list"), f"[reply] compose_list: {text}")
+    if reply.compose_to == "list" and not reply.compose_list:
+        text = 'expected addresses, because compose_to is "list", found none'
+        reading.wrong(("reply", "compose_list"), f"[reply] compose_list: {text}")
+    if bool(reply.sign_certificate) != bool(reply.sign_key):
+        text = "expected a file, because the other of sign_certificate and sign_key names one, found none"
+        missing = "sign_key" if reply.sign_certificate else "sign_certificate"
+        reading.wrong(("reply", missing), f"[reply] {missing}: {text}")
+    if reply.encrypt_subject and not reply.encrypt_to:
+        text = "expected false where encrypt_to is empty, found true"
+        reading.wrong(("reply", "encrypt_subject"), f"[reply] encrypt_subject: {text}")
 
 
 def read_text(path: Path) -> str:

@@ -105,6 +105,10 @@ def socket(value: str) -> str:
     return text(value.removeprefix("unix:"))
 
 
+def address_or_nothing(value: str) -> str:
+    return envelope.normal(value) if value else ""
+
+
 def is_field_name(value: str) -> bool:
     return bool(re.fullmatch(r"[!-9;-~]+", value))  # RFC 5322, section 2.2: printable ASCII, no colon
 

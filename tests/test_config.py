@@ -93,7 +93,7 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_line():
 
     assert complaints(text) == [
         "  [notice] lacks mail_from: expected a mail address such as \"webmail@example.com\"",
-        "  line 1: [hello]: unknown section; known here: site, mail, tunnel, intake, notice, accounts, reader, pdf",
+        "  line 1: [hello]: unknown section; known here: site, mail, tunnel, intake, notice, accounts, reader, reply, pdf",
         "  line 2: [site] lacks portal_url: expected \"https://\" and a host name, no path (http only for localhost)",
         "  line 3: [site] portl_url: unknown key; did you mean portal_url?",
         "  line 4: [site] own_domains: expected domains such as [\"example.com\"], found 'example.com'",
@@ -145,6 +145,12 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_line():
         ("accounts", "idle_minutes = 0"),
         ("accounts", 'require_totp = "sometimes"'),
         ("accounts", "require_totp = true"),
+        ("reply", 'compose_to = "anybody"'),
+        ("reply", 'compose_list = ["anna"]'),
+        ("reply", 'reply_from = "anna@example.com"'),
+        ("reply", 'mail_from = "nobody"'),
+        ("reply", "size_limit = 100"),
+        ("reply", "per_hour = 0"),
         ("reader", 'listen = ":8025"'),
         ("reader", 'listen = "[::zz]:8025"'),
         ("reader", "workers = 0"),
@@ -205,6 +211,22 @@ def test_each_certificate_needs_its_key():
     (complaint,) = complaints(changed("[notice]", 'recipient_certificates = ["a.pem", "b.pem"]\n[notice]'))
 
     assert "expected one for each of the 2 recipient_certificates, found 1" in complaint
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ('compose_list = ["anna@elsewhere.example"]', "compose_list"),
+        ('compose_to = "list"', "compose_list"),
+        ('sign_key = "sign.key"', "sign_certificate"),
+        ('sign_certificate = "sign.pem"', "sign_key"),
+        ("encrypt_subject = true", "encrypt_subject"),
+    ],
+)
+def test_settings_for_replies_fit_together(lines, key):
+    [complaint] = complaints(REQUIRED + "[reply]\n" + lines)
+
+    assert f"[reply] {key}: expected" in complaint
 
 
 def test_the_two_ends_of_the_tunnel_and_the_notice_have_addresses_of_their_own():
