@@ -1,0 +1,270 @@
+"""The spool between the intake and messenger-pdfotp: a file for each PDF that is still to be made.
+
+    tmp/     being written                     new/     waiting, or in work: whoever works on a file holds its lock
+    tries/   how often each was tried          failed/  given up, until an administrator has looked
+    done/    an empty file for each PDF that was sent, so that a retry doesn't send it again
+
+A lock ends with its process, so a worker that is killed leaves its file to the next one. Knows ids, paths and times;
+what is in a file is pdf_job's matter.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from .errors import MessengerError
+from .pdf_job import PdfJob, from_bytes
+from .pdf_password import PdfPasswordError, canonical_id
+
+#: The intake writes, messenger-pdfotp takes away; the group of a file is that of its folder.
+FOLDER_MODE = 0o2770
+FILE_MODE = 0o640
+FOLDERS = ("tmp", "new", "tries", "failed", "done")
+#: What a crash left in tmp/ goes after as many seconds.
+LEFTOVER_SECONDS = 3600
+
+
+class SpoolError(MessengerError):
+    """The spool can't be read or written just now."""
+
+    temporary = True
+
+
+@dataclass(frozen=True)
+class Tries:
+    """What became of a file so far."""
+
+    #: How often making the PDF was begun; that Postfix took no mail doesn't count.
+    count: int = 0
+    #: Not before (Unix seconds).
+    after: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A file that was given up."""
+
+    pdf_id: str
+    since: int
+    tries: Tries
+
+
+class Claim:
+    """A file that this process alone works on."""
+
+    def __init__(self, spool: "Spool", pdf_id: str, descriptor: int) -> None:
+        self._spool = spool
+        self._descriptor = descriptor
+        self.pdf_id = pdf_id
+        self.tries = spool.tries(pdf_id)
+
+    def job(self) -> PdfJob:
+        """Read the file; raises BadJob."""
+        with os.fdopen(os.dup(self._descriptor), "rb") as file:
+            file.seek(0)
+            return from_bytes(file.read())
+
+    def begin(self) -> int:
+        """Count this try before it is made: a mail that kills the process counts as well. Returns the number."""
+        self.tries = Tries(self.tries.count + 1, self.tries.after, self.tries.reason)
+        self._spool.note(self.pdf_id, self.tries)
+        return self.tries.count
+
+    def later(self, reason: str, after: int, counts: bool) -> None:
+        """Leave it for another try, not before *after* (Unix seconds)."""
+        self.tries = Tries(self.tries.count - (not counts), after, reason)
+        self._spool.note(self.pdf_id, self.tries)
+
+    def done(self) -> None:
+        """The mail is in Postfix's queue."""
+        self._spool.finish(self.pdf_id)
+
+    def fail(self, reason: str) -> None:
+        """Give it up: nobody tries again until told to."""
+        self.tries = Tries(self.tries.count, 0, reason)
+        self._spool.note(self.pdf_id, self.tries)
+        self._spool.move(self.pdf_id, "new", "failed")
+
+
+class Spool:
+    """The folders below *root*."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, job: PdfJob) -> bool:
+        """Keep *job*, on disk when this returns. False: it was there already, or is done."""
+        with self._errors():
+            if (self.root / "done" / job.pdf_id).exists() or (self.root / "failed" / job.pdf_id).exists():
+                return False
+            temporary = self.root / "tmp" / f"{job.pdf_id}.{token_hex(8)}"
+            try:
+                _write(temporary, job.to_bytes())
+                # A link, not a rename: it never replaces a file that somebody works on.
+                os.link(temporary, self.root / "new" / job.pdf_id)
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink(missing_ok=True)
+                _sync(self.root / "new")
+        return True
+
+    def due(self, now: int) -> list[str]:
+        """Return the ids of what may be tried now, the oldest first. Some of it may be in work elsewhere."""
+        with self._errors():
+            files = [entry for entry in os.scandir(self.root / "new") if _is_id(entry.name)]
+            found = []
+            for entry in files:
+                with suppress(FileNotFoundError):
+                    found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
+        return [name for _, name in sorted(found) if self.tries(name).after <= now]
+
+    @contextmanager
+    def claim(self, pdf_id: str) -> Iterator[Claim | None]:
+        """Hold one file; None if another worker has it or it is gone."""
+        path = self.root / "new" / pdf_id
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            yield Claim(self, pdf_id, descriptor) if _locked(descriptor) and _is_still(path, descriptor) else None
+        finally:
+            os.close(descriptor)
+
+    def tries(self, pdf_id: str) -> Tries:
+        """Return what became of it so far; a file that can't be read counts as none."""
+        try:
+            return Tries(**json.loads((self.root / "tries" / pdf_id).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return Tries()
+
+    def note(self, pdf_id: str, tries: Tries) -> None:
+        with self._errors():
+            temporary = self.root / "tmp" / f"{pdf_id}.{token_hex(8)}"
+            _write(temporary, json.dumps(asdict(tries)).encode())
+            temporary.rename(self.root / "tries" / pdf_id)
+
+    def finish(self, pdf_id: str) -> None:
+        """Remember that it was sent, then forget the mail."""
+        with self._errors():
+            (self.root / "done" / pdf_id).touch(FILE_MODE)
+            _sync(self.root / "done")
+            (self.root / "new" / pdf_id).unlink(missing_ok=True)
+            (self.root / "tries" / pdf_id).unlink(missing_ok=True)
+
+    def failed(self) -> list[Failed]:
+        """Return what was given up, the oldest first."""
+        with self._errors():
+            found = [
+                Failed(entry.name, int(entry.stat(follow_symlinks=False).st_mtime), self.tries(entry.name))
+                for entry in os.scandir(self.root / "failed")
+                if _is_id(entry.name)
+            ]
+        return sorted(found, key=lambda one: (one.since, one.pdf_id))
+
+    def retry(self, pdf_id: str) -> bool:
+        """Try it afresh; False if nothing of that id was given up."""
+        with self._errors():
+            (self.root / "tries" / pdf_id).unlink(missing_ok=True)
+        return self.move(pdf_id, "failed", "new")
+
+    def move(self, pdf_id: str, folder: str, to: str) -> bool:
+        with self._errors():
+            try:
+                (self.root / folder / pdf_id).rename(self.root / to / pdf_id)
+            except FileNotFoundError:
+                return False
+            _sync(self.root / to)
+            _sync(self.root / folder)
+        return True
+
+    def tidy(self, now: float, done_days: int) -> int:
+        """Forget what was sent more than *done_days* ago, and what a crash left; return how many files went."""
+        gone = 0
+        with self._errors():
+            for folder, seconds in (("done", done_days * 86_400), ("tmp", LEFTOVER_SECONDS)):
+                for entry in os.scandir(self.root / folder):
+                    with suppress(FileNotFoundError):
+                        if now - entry.stat(follow_symlinks=False).st_mtime > seconds:
+                            Path(entry.path).unlink()
+                            gone += 1
+        return gone
+
+    def prepare(self) -> None:
+        """Make the folders; raises SpoolError with what to do."""
+        with self._errors():
+            for name in FOLDERS:
+                folder = self.root / name
+                if not folder.is_dir():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    folder.chmod(FOLDER_MODE)
+
+    def check(self) -> None:
+        """Raise SpoolError unless files can be put, claimed and taken away here."""
+        for name in FOLDERS:
+            folder = self.root / name
+            if not folder.is_dir():
+                raise SpoolError(f"{folder}: no such folder; start messenger-milter once, or make it (mode 2770)")
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise SpoolError(f"{folder}: can't write there; give it to the group messenger-pdf, mode 2770")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> SpoolError:
+        return SpoolError(f"{error.filename or self.root}: {error.strerror}; the PDF spool must be there and writable")
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return canonical_id(name) == name
+    except PdfPasswordError:
+        return False
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether the file we hold is the one that lies there: the worker before us may just have finished it."""
+    ours = os.fstat(descriptor)
+    try:
+        return os.path.samestat(path.stat(follow_symlinks=False), ours)
+    except FileNotFoundError:
+        return False
+
+
+def _write(path: Path, content: bytes) -> None:
+    how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, how, FILE_MODE), "wb") as file:
+        os.fchmod(file.fileno(), 0o660)  # whatever the umask is; messenger-pdfotp locks it, which wants it writable
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
