@@ -2,7 +2,9 @@
 
     read(raw)          what a page shows around the body, and the plain text
     show(raw)          the body as a document for the sandboxed frame
-    part(raw, number)  one attachment
+    part(raw, path)    one attachment, also of a mail inside: "2-1.3"
+    contents(raw, ns)  several attachments, one at a time
+    inner(raw, path)   the mail inside that is part "2", or "2-1.3"; is_mail(part) says which parts are one
     summary(head, n)   one line of the inbox
     sender(head)       who it is from, and nothing else
     text_html(text)    plain text as HTML
@@ -13,7 +15,8 @@ All of it is pure; nothing here knows files, accounts or the web. Callers cache 
 """
 
 from .document import FRAME_SANDBOX, policy
-from .reading import part, read
+from .nested import contents, inner, is_mail, part
+from .reading import read
 from .showing import show
 from .summary import HEAD, sender, summary
 from .text import text_html
@@ -29,7 +32,10 @@ __all__ = [
     "Person",
     "Shown",
     "Summary",
+    "contents",
     "delivered_options",
+    "inner",
+    "is_mail",
     "part",
     "policy",
     "read",
