@@ -1,11 +1,13 @@
 """The tunnel between gateway and Messenger: S/MIME around a whole message (docs/tunnel.md)."""
 
 from .identity import fingerprint
-from .keys import KeyFileError, RecipientKey, SenderKey, TunnelKeys
+from .keys import KeyFileError, RecipientKey, SenderKey, TunnelKeys, load_certificate, load_sender_key
 from .opening import TunnelMail, unwrap
 from .policy import Policy
 from .refused import Refused
-from .wrapping import WrapError, wrap
+from .sealing import seal
+from .signing import WrapError
+from .wrapping import wrap
 
 __all__ = [
     "KeyFileError",
@@ -17,6 +19,9 @@ __all__ = [
     "TunnelMail",
     "WrapError",
     "fingerprint",
+    "load_certificate",
+    "load_sender_key",
+    "seal",
     "unwrap",
     "wrap",
 ]

@@ -1,6 +1,6 @@
-"""Encrypt for one certificate: EnvelopedData (RFC 5652, 6) or AuthEnvelopedData (RFC 5083).
+"""Encrypt for certificates: EnvelopedData (RFC 5652, 6) or AuthEnvelopedData (RFC 5083).
 
-Takes parts of a message and a certificate, gives encoded CMS. Written as DER by hand, since the content is large:
+Takes parts of a message and certificates, gives encoded CMS. Written as DER by hand, since the content is large:
 it is encrypted to where it will stand.
 """
 
@@ -34,14 +34,15 @@ _SHA256 = der.algorithm(oids.SHA256, _NULL)
 _OAEP_SHA256 = der.sequence(der.element(0xA0, _SHA256), der.element(0xA1, der.algorithm(oids.MGF1, _SHA256)))
 
 
-def encrypt(parts: Sequence[bytes], recipient: x509.Certificate, modern: bool) -> tuple[str, bytearray]:
-    """Give the smime-type and the encoded ContentInfo."""
+def encrypt(parts: Sequence[bytes], recipients: Sequence[x509.Certificate], modern: bool) -> tuple[str, bytearray]:
+    """Give the smime-type and the encoded ContentInfo; each of *recipients* can open it."""
     key = os.urandom(KEY_LENGTH)
-    recipient_info, version = _recipient_info(recipient, key, modern)
+    infos = [_recipient_info(recipient, key, modern) for recipient in recipients]
+    recipient_infos, version = der.set_of([info for info, _ in infos]), max(version for _, version in infos)
     if modern:
         nonce = os.urandom(NONCE_LENGTH)
         parameters = der.sequence(der.octet_string(nonce), der.integer(TAG_LENGTH))
-        encoded, place = _frame(oids.AUTH_ENVELOPED_DATA, 0, recipient_info, (oids.AES_256_GCM, parameters), parts)
+        encoded, place = _frame(oids.AUTH_ENVELOPED_DATA, 0, recipient_infos, (oids.AES_256_GCM, parameters), parts)
         encryptor = Cipher(AES(key), GCM(nonce)).encryptor()
         _fill(encoded, place, encryptor, parts)
         encryptor.finalize()
@@ -51,19 +52,19 @@ def encrypt(parts: Sequence[bytes], recipient: x509.Certificate, modern: bool) -
     pad = BLOCK - sum(map(len, parts)) % BLOCK
     parts = [*parts, bytes((pad,)) * pad]
     algorithm = oids.AES_256_CBC, der.octet_string(vector)
-    encoded, place = _frame(oids.ENVELOPED_DATA, version, recipient_info, algorithm, parts)
+    encoded, place = _frame(oids.ENVELOPED_DATA, version, recipient_infos, algorithm, parts)
     _fill(encoded, place, Cipher(AES(key), CBC(vector)).encryptor(), parts)
     return "enveloped-data", encoded
 
 
 def _frame(
-    kind: bytes, version: int, recipient_info: bytes, algorithm: tuple[bytes, bytes], parts: Sequence[bytes]
+    kind: bytes, version: int, recipient_infos: bytes, algorithm: tuple[bytes, bytes], parts: Sequence[bytes]
 ) -> tuple[bytearray, int]:
     """The whole encoding with room for the content and, at its end, for the tag; and where the content goes."""
     size = sum(map(len, parts))
     tag = der.octet_string(bytes(TAG_LENGTH)) if kind == oids.AUTH_ENVELOPED_DATA else b""
     content_head = der.oid(oids.DATA) + der.algorithm(*algorithm) + der.head(0x80, size)
-    before = der.integer(version) + der.set_of([recipient_info]) + der.head(0x30, len(content_head) + size)
+    before = der.integer(version) + recipient_infos + der.head(0x30, len(content_head) + size)
     inner = der.head(0x30, len(before) + len(content_head) + size + len(tag)) + before + content_head
     middle = der.oid(kind) + der.head(0xA0, len(inner) + size + len(tag)) + inner
     start = der.head(0x30, len(middle) + size + len(tag)) + middle
