@@ -37,6 +37,10 @@ Link = Annotated[str, Form('an address that begins with https://, http:// or mai
 Socket = Annotated[str, Form('a path of at most 107 bytes, or "inet:PORT@HOST"', forms.socket, socket=True)]
 
 
+Octets = Annotated[int, Form('bytes, or a size such as "2 GB"; 0 is none', forms.octets, also=str)]
+Days = Annotated[int, Form("days, from 1 to 36500; 0 is never", forms.between(0, 36_500))]
+
+
 @dataclass(frozen=True)
 class Site:
     portal_url: Annotated[
@@ -59,6 +63,10 @@ class Site:
 @dataclass(frozen=True)
 class Mail:
     root: Path = Path("/var/lib/webmail-messenger/mail")
+    #: Of each mailbox, without its trash.
+    quota: Octets = 2_000_000_000
+    retention_days: Days = 0
+    trash_days: Days = 30
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,8 @@ class Intake:
         52_428_800
     )
     ledger: Path = Path("/var/lib/webmail-messenger/ledger")
+    #: A mail that comes again later than this counts as a new one. A year and a month.
+    ledger_days: Annotated[int, Form("days, from 7 to 36500", forms.between(7, 36_500))] = 396
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,8 @@ class Accounts:
         "offered"
     )
     totp_key: Path = Path("keys/totp.key")
+    unused_days: Days = 0
+    audit_days: Days = 0
 
 
 @dataclass(frozen=True)

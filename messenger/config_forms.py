@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ class Form:
     parse: Callable[[Any], Any]
     #: A path that has to fit into a socket's address.
     socket: bool = False
+    #: Another kind of value that may stand there, and that ``parse`` takes too.
+    also: type | None = None
 
 
 def text(value: str) -> str:
@@ -115,6 +118,24 @@ def is_field_name(value: str) -> bool:
 
 def command(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value or not Path(value[0]).is_absolute() or any("\0" in word for word in value):
+        raise ValueError(value)
+    return value
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+#: More than any disk holds; a number of 18 digits fits what other programs count with.
+_OCTETS_MAX = 10**17
+
+
+def octets(value: int | str) -> int:
+    """Accept a number of bytes, or ``"2 GB"``, ``"500 MB"``, ``"1.5 GiB"``; 0 is none."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]{0,3})", value.strip())
+        if not match:
+            raise ValueError(value)
+        value = int(Decimal(match[1]) * _UNITS[match[2].upper()])
+    if not 0 <= value <= _OCTETS_MAX:
         raise ValueError(value)
     return value
 

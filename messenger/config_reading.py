@@ -103,7 +103,9 @@ def _bare(hint: Any) -> tuple[Any, Form | None]:
 
 
 def _fits(hint: Any, found: Any) -> bool:
-    kind, _ = _bare(hint)
+    kind, form = _bare(hint)
+    if form and form.also is not None and type(found) is form.also:
+        return True
     if get_origin(kind) is tuple:
         return isinstance(found, list) and all(_fits(get_args(kind)[0], item) for item in found)
     if kind is Path or isinstance(kind, UnionType):

@@ -83,6 +83,21 @@ def test_addresses_and_domains_have_one_spelling():
     assert settings.tunnel.webmail_recipient == "webmail@example.com"
 
 
+@pytest.mark.parametrize(
+    ("written", "octets"),
+    [("0", 0), ("5000000", 5_000_000), ('"2 GB"', 2 * 10**9), ('"1.5 GiB"', 3 * 2**29), ('"500mb"', 5 * 10**8)],
+)
+def test_a_quota_is_bytes_or_a_size_as_people_write_it(written, octets):
+    assert parse(f"{REQUIRED}[mail]\nquota = {written}\n").mail.quota == octets
+
+
+@pytest.mark.parametrize(
+    "written", ["-1", '"much"', '"2 GBit"', '"-2 GB"', "true", "1.5", '"999999999999 TB"', '"١ GB"']
+)
+def test_a_quota_that_is_none_is_refused(written):
+    assert "bytes, or a size such as" in complaints(f"{REQUIRED}[mail]\nquota = {written}\n")[0]
+
+
 def test_a_slash_at_the_end_of_the_portal_url_is_forgiven():
     assert parse(changed('.com"\nown', '.com/"\nown')).site.portal_url == "https://webmail.example.com"
 
