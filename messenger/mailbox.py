@@ -6,19 +6,21 @@ Bytes in, bytes out: what is in a mail is not looked at. A mail appears whole or
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 
+from . import mailbox_delivery, mailbox_moving
 from .errors import MessengerError
 from .mailbox_listing import Changes, Entry, changes, entries
+from .mailbox_moving import files, merged, rename
+from .mailbox_moving import flags as flags_with
 from .mailbox_paths import address_of, path_of
 from .mailbox_removal import remove
 from .maildir import (
-    FILE_MODE,
     INFO,
     TICK_NANOSECONDS,
     Folder,
@@ -29,7 +31,6 @@ from .maildir import (
     folder_parts,
     is_name,
     opened,
-    split,
 )
 
 __all__ = ["Changes", "Entry", "Mailbox", "MailboxError", "NoSuchMessage", "address_of", "mailbox_of", "path_of"]
@@ -37,13 +38,8 @@ __all__ = ["Changes", "Entry", "Mailbox", "MailboxError", "NoSuchMessage", "addr
 #: Where mail goes that its owner doesn't want to see any more. What lies there is not delivered again.
 TRASH = "Trash"
 
-#: What a crash left in tmp/ goes after as many seconds (https://cr.yp.to/proto/maildir.html: 36 hours).
-LEFTOVER_SECONDS = 36 * 3600
 #: The first delivery of an hour looks for such; the directory itself says when the last one was.
 _HOUR = 3600
-
-#: How often a message may change its file's name under our hands before we give up.
-_TRIES = 8
 
 
 class NoSuchMessage(MessengerError):
@@ -108,17 +104,17 @@ class Mailbox:
             temporary = f"{name}.{token_hex(8)}"  # two deliveries never share a file
             target = place.cur if info else place.new
             try:
-                written = _write(raw, temporary, place.tmp)
-                linked = _link(temporary, place.tmp, name + info, target)
+                written = mailbox_delivery.write(raw, temporary, place.tmp)
+                linked = mailbox_delivery.link(temporary, place.tmp, name + info, target)
                 os.fsync(target)
             finally:
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=place.tmp)
             if written.st_mtime // _HOUR != last_delivery // _HOUR:
-                _remove_leftovers(place.tmp, written.st_mtime)
+                mailbox_delivery.remove_leftovers(place.tmp, written.st_mtime)
             if os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - TICK_NANOSECONDS:
                 return linked  # nothing has come to cur/ since we looked there
-            return linked and not _withdrawn(place, name, written.st_ino)
+            return linked and not mailbox_delivery.withdrawn(place, name, written.st_ino)
 
     def list(self, folder: str = "", new_only: bool = False) -> list[Entry]:
         """Return the messages of *folder*, in no order: all of them, or what lies in new/. One stat for each."""
@@ -144,7 +140,7 @@ class Mailbox:
     def read(self, name: str, folder: str = "", limit: int = -1) -> bytes:
         """Return the bytes of the message *name*, the first *limit* of them if that is given."""
         with self._found(name, folder) as place:
-            for directory, file_name in _files(place, name):
+            for directory, file_name in files(place, name):
                 with suppress(FileNotFoundError):
                     return _read(file_name, directory, limit)
         raise self._no_such_message(name, folder)
@@ -153,29 +149,55 @@ class Mailbox:
         """Add and remove flags, and return those it has now. The message counts as seen by a mail client after this."""
         added, removed = checked_flags(add), checked_flags(remove)
         with self._found(name, folder) as place:
-            for directory, file_name in _files(place, name):
-                if _merged(place, directory, name):
+            for directory, file_name in files(place, name):
+                if merged(place, directory, name):
                     continue
-                flags = _flags(file_name, added, removed)
+                flags = flags_with(file_name, added, removed)
                 with suppress(FileNotFoundError):
                     # Not synced: after a power cut a mail may be unread again, and no more is lost than that.
-                    _rename(file_name, directory, name + INFO + flags, place.cur)
+                    rename(file_name, directory, name + INFO + flags, place.cur)
                     return flags
         raise self._no_such_message(name, folder)
 
+    def find(self, name: str, folders: Iterable[str]) -> str | None:
+        """Return the first of *folders* that holds the message *name*, or None."""
+        looked_in = list(folders) if is_name(name) else []
+        for thorough in (False, True):  # a listing of each only if no folder has it by its usual name
+            for folder in looked_in:
+                with suppress(NoSuchFolder), self._opened(folder) as place:
+                    if next(files(place, name, thorough), None):
+                        return folder
+        return None
+
     def move(self, name: str, folder: str, to: str) -> None:
         """Move a message from *folder* to another, which is made if need be. It keeps its flags and its date."""
-        with self._found(name, folder) as place, self._opened(to, create=True) as target:
-            for directory, file_name in _files(place, name):
-                if _merged(place, directory, name):
-                    continue
-                with suppress(FileNotFoundError):
-                    _rename(file_name, directory, name + INFO + _flags(file_name), target.cur)
-                    # The new place first: after a power cut it may be in both, never in none.
-                    os.fsync(target.cur)
-                    os.fsync(directory)
-                    return
-        raise self._no_such_message(name, folder)
+        if name not in self.move_all([name], folder, to):
+            raise self._no_such_message(name, folder)
+
+    def move_all(self, names: Iterable[str], folder: str, to: str) -> dict[str, str]:
+        """Move messages as ``move`` does; return those that were there, each with its flags."""
+        try:
+            with self._opened(folder) as place, self._opened(to, create=True) as target:
+                return mailbox_moving.moved(place, target, names)
+        except NoSuchFolder:
+            return {}
+
+    def remove(self, name: str, folder: str) -> None:
+        """Remove a message for good. It stays gone after a power cut."""
+        if not self.remove_all([name], folder):
+            raise self._no_such_message(name, folder)
+
+    def remove_all(self, names: Iterable[str], folder: str) -> set[str]:
+        """Remove messages as ``remove`` does; return those that were there."""
+        with suppress(NoSuchFolder), self._opened(folder) as place:
+            return mailbox_moving.removed(place, names)
+        return set()
+
+    def empty(self, folder: str) -> int:
+        """Remove every message of *folder* for good; return how many there were."""
+        with suppress(NoSuchFolder), self._opened(folder) as place:
+            return mailbox_moving.emptied(place)
+        return 0
 
     def delete(self) -> None:
         """Remove all of this person's mail and what else lies beside it; nothing if there is none. Not to be undone.
@@ -219,80 +241,6 @@ def _way(maildir: Path) -> tuple[Path, tuple[str, ...]]:
     return maildir.parents[2], maildir.parts[-3:]
 
 
-def _write(raw: bytes, name: str, directory: int) -> os.stat_result:
-    how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(name, how, FILE_MODE, dir_fd=directory)
-    try:
-        os.fchmod(descriptor, FILE_MODE)  # whatever the umask is
-        rest = memoryview(raw)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _link(temporary: str, tmp: int, file_name: str, target: int) -> bool:
-    try:
-        # A link, not a rename: it never replaces what another delivery has put there meanwhile.
-        os.link(temporary, file_name, src_dir_fd=tmp, dst_dir_fd=target, follow_symlinks=False)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _withdrawn(place: Folder, name: str, inode: int) -> bool:
-    """Take our copy back if another delivery of the same mail was first and its copy has been opened already.
-
-    Never takes back the last copy: what is in cur/ doesn't return to new/, and ours is only taken from there.
-    """
-    seen = place.seen_file_of(name)
-    if seen is None:
-        return False
-    try:
-        if os.stat(seen, dir_fd=place.cur, follow_symlinks=False).st_ino == inode:
-            return False
-        if os.stat(name, dir_fd=place.new, follow_symlinks=False).st_ino != inode:
-            return False
-        os.unlink(name, dir_fd=place.new)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _merged(place: Folder, directory: int, name: str) -> bool:
-    """Put a copy in new/ over one in cur/, where two deliveries of one mail left both: a rename never loses the last.
-
-    It happens when the first is opened in the moment before the second looks for it (``_withdrawn``).
-    """
-    seen = place.seen_file_of(name) if directory == place.new else None
-    if seen is None:
-        return False
-    with suppress(FileNotFoundError):
-        _rename(name, place.new, seen, place.cur)
-    return True
-
-
-def _remove_leftovers(tmp: int, now: float) -> None:
-    with os.scandir(tmp) as files:
-        for file in files:
-            with suppress(OSError):
-                if now - file.stat(follow_symlinks=False).st_mtime > LEFTOVER_SECONDS:
-                    os.unlink(file.name, dir_fd=tmp)
-
-
-def _files(place: Folder, name: str) -> Iterator[tuple[int, str]]:
-    """Yield the message's directory and file, anew each time: another program may rename it before we get to it."""
-    if not is_name(name):
-        return
-    for _ in range(_TRIES):
-        found = place.file_of(name) or place.file_of_slowly(name)
-        if found is None:
-            return
-        yield found
-
-
 def _read(file_name: str, directory: int, limit: int) -> bytes:
     # Not blocking: a pipe of that name must not hold us.
     how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -300,12 +248,3 @@ def _read(file_name: str, directory: int, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise FileNotFoundError(file_name)
         return file.readall() if limit < 0 else file.read(limit)
-
-
-def _rename(file_name: str, directory: int, new_name: str, target: int) -> None:
-    os.rename(file_name, new_name, src_dir_fd=directory, dst_dir_fd=target)
-
-
-def _flags(file_name: str, added: str = "", removed: str = "") -> str:
-    parts = split(file_name)
-    return "".join(sorted((set(parts[1] if parts else "") | set(added)) - set(removed)))

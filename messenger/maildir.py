@@ -109,12 +109,17 @@ class Folder:
         with os.scandir(self.base) as entries:
             for entry in entries:
                 name = entry.name.removeprefix(".")
-                if name != entry.name and _FOLDER.fullmatch(name) and entry.is_dir(follow_symlinks=False):
+                if name != entry.name and is_folder(name) and entry.is_dir(follow_symlinks=False):
                     yield name
 
     def has_keywords(self) -> bool:
         """Tell whether Dovecot has given keywords here: then file_of() may miss what is there."""
         return os.access("dovecot-keywords", os.F_OK, dir_fd=self.base, follow_symlinks=False)
+
+    def names(self) -> set[str]:
+        """Return the names of the messages that are there, in time that grows with the folder."""
+        files = (file for directory in (self.new, self.cur) for file in os.listdir(directory))  # noqa: PTH208
+        return {file.partition(":")[0] for file in files}
 
     def file_of_slowly(self, name: str) -> tuple[int, str] | None:
         """Do the same whatever the flags are, in time that grows with the folder."""
@@ -154,11 +159,19 @@ def split(file_name: str) -> tuple[str, str] | None:
     return name, "".join(sorted(set(flags))) if len(flags) > 1 else flags
 
 
+def is_folder(name: str) -> bool:
+    """Tell whether *name* can be that of a folder other than the inbox, as far as we use them."""
+    # Bytes that are no UTF-8 come as surrogates, which go into no address and no database.
+    return (
+        bool(_FOLDER.fullmatch(name)) and len(name.encode("utf-8", "replace")) <= _FOLDER_OCTETS and name.isprintable()
+    )
+
+
 def folder_parts(folder: str) -> tuple[str, ...]:
     """Return the directories that lead from the Maildir to *folder*: none for the inbox, one for any other."""
     if not folder:
         return ()
-    if not _FOLDER.fullmatch(folder) or len(folder.encode()) > _FOLDER_OCTETS:
+    if not is_folder(folder):
         raise ValueError(f"expected a folder's name without '/' and empty parts, found {folder!r}")
     return (f".{folder}",)
 

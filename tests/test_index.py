@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messenger import cache_folder, message
+from messenger.errors import MessengerError
 from messenger.mailbox import Mailbox, MailboxError, mailbox_of
-from messenger_reader import inbox as inbox_module
 from messenger_reader import index, index_file
-from messenger_reader.inbox import Inbox
 from messenger_reader.index import Cursor
+from messenger_reader.mails import Mails
 
 ADDRESS = "alice@example.net"
 
@@ -45,8 +45,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def inbox(tmp_path: Path, mailbox: Mailbox, clock: Clock) -> Inbox:
-    return Inbox(mailbox, tmp_path / "cache", ADDRESS, clock)
+def inbox(tmp_path: Path, mailbox: Mailbox, clock: Clock) -> Mails:
+    return Mails(mailbox, tmp_path / "cache", ADDRESS, clock)
 
 
 def deliver(mailbox: Mailbox, subject: str, received: int = 0, flags: str = "") -> str:
@@ -352,7 +352,7 @@ def test_a_mail_that_cannot_be_read_leaves_the_others_shown(inbox, mailbox, monk
 
     def refuse(self, name, folder="", limit=-1):
         if name == bad:
-            raise inbox_module.MessengerError("can't read it")
+            raise MessengerError("can't read it")
         return read(self, name, folder, limit)
 
     monkeypatch.setattr(Mailbox, "read", refuse)
@@ -385,7 +385,7 @@ def test_whatever_happens_the_list_is_what_the_folder_holds(tmp_path_factory, st
     (home / "mail").mkdir()
     mailbox, clock = mailbox_of(home / "mail", ADDRESS), Clock()
     clock.now = time.time()  # stamps are fresh, and so not to be trusted
-    inbox = Inbox(mailbox, home / "cache", ADDRESS, clock)
+    inbox = Mails(mailbox, home / "cache", ADDRESS, clock)
     serial = iter(range(1000))
     for step, which in steps:
         entries = sorted(mailbox.list(), key=lambda entry: entry.name)
@@ -414,7 +414,7 @@ def test_whatever_happens_the_list_is_what_the_folder_holds(tmp_path_factory, st
 def in_a_process(home: Path, kind: str) -> str:
     """What one of several processes does to one mailbox; module level, for multiprocessing."""
     mailbox = mailbox_of(home / "mail", ADDRESS)
-    inbox = Inbox(mailbox, home / "cache", ADDRESS)
+    inbox = Mails(mailbox, home / "cache", ADDRESS)
     for at in range(40):
         if kind == "deliver":
             deliver(mailbox, f"Number {at}")
@@ -434,7 +434,7 @@ def test_processes_that_deliver_read_and_list_at_once_agree(tmp_path):
         assert list(pool.map(in_a_process, [tmp_path] * 4, kinds)) == ["done"] * 4
     mailbox = mailbox_of(tmp_path / "mail", ADDRESS)
 
-    rows = Inbox(mailbox, tmp_path / "cache", ADDRESS, lambda: time.time() + 100).page()
+    rows = Mails(mailbox, tmp_path / "cache", ADDRESS, lambda: time.time() + 100).page()
 
     assert {row.name: row.flags for row in rows.rows} == {entry.name: entry.flags for entry in mailbox.list()}
     assert len(rows.rows) == 40
@@ -475,7 +475,7 @@ def test_many_at_once_all_see_every_mail_once(tmp_path, mailbox):
     names = many(mailbox, 40)
 
     def visit(_):
-        return [row.name for row in Inbox(mailbox, tmp_path / "cache", ADDRESS).page().rows]
+        return [row.name for row in Mails(mailbox, tmp_path / "cache", ADDRESS).page().rows]
 
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(visit, range(24)))
@@ -490,7 +490,7 @@ def test_one_throws_a_broken_index_away_while_others_read(tmp_path, mailbox):
     def visit(at):
         if at % 5 == 0 and path.exists():
             path.write_bytes(b"broken " * 500)
-        return [row.name for row in Inbox(mailbox, tmp_path / "cache", ADDRESS).page().rows]
+        return [row.name for row in Mails(mailbox, tmp_path / "cache", ADDRESS).page().rows]
 
     with ThreadPoolExecutor(4) as pool:
         seen = list(pool.map(visit, range(30)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from messenger import mailbox as mailbox_module
+from messenger import mailbox_delivery
 from messenger.mailbox import Entry, NoSuchMessage, mailbox_of
 
 from .mailbox_fixtures import NAME, RAW, REPOSITORY, anna_fixture, files, names, root_fixture  # noqa: F401
@@ -223,16 +223,16 @@ def test_two_copies_of_one_mail_become_one_when_it_is_moved(twice_there):
 def test_a_copy_is_taken_back_when_another_was_first_and_has_been_opened(anna, monkeypatch):
     anna.deliver(b"", "other")
     os.utime(anna.root / "cur", (1_700_000_000, 1_700_000_000))  # nobody has been here for long
-    real = mailbox_module._link
+    real = mailbox_delivery.link
 
     def late(temporary, tmp, file_name, target):
         # The other delivery and its reader run between our look and our link.
-        monkeypatch.setattr(mailbox_module, "_link", real)
+        monkeypatch.setattr(mailbox_delivery, "link", real)
         assert anna.deliver(RAW, NAME) is True
         anna.flag(NAME, add="S")
         return real(temporary, tmp, file_name, target)
 
-    monkeypatch.setattr(mailbox_module, "_link", late)
+    monkeypatch.setattr(mailbox_delivery, "link", late)
 
     assert anna.deliver(RAW, NAME) is False
     assert [entry.flags for entry in anna.list() if entry.name == NAME] == ["S"]
@@ -241,14 +241,14 @@ def test_a_copy_is_taken_back_when_another_was_first_and_has_been_opened(anna, m
 
 def test_our_own_copy_opened_at_once_is_not_taken_for_another(anna, monkeypatch):
     anna.deliver(b"", "other")
-    real = mailbox_module._link
+    real = mailbox_delivery.link
 
     def opened_at_once(temporary, tmp, file_name, target):
         linked = real(temporary, tmp, file_name, target)
         anna.flag(NAME, add="S")
         return linked
 
-    monkeypatch.setattr(mailbox_module, "_link", opened_at_once)
+    monkeypatch.setattr(mailbox_delivery, "link", opened_at_once)
 
     assert anna.deliver(RAW, NAME) is True
     assert anna.read(NAME) == RAW

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from messenger import mailbox
+from messenger import mailbox_delivery
 from messenger.mailbox import MailboxError, mailbox_of
 
 from .mailbox_fixtures import NAME, RAW, REPOSITORY, anna_fixture, files, names, root_fixture  # noqa: F401
@@ -25,7 +25,7 @@ def directory_of(descriptor):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from messenger import mailbox
+from messenger import mailbox, mailbox_delivery
 
 def kill(name, after):
     real = getattr(os, name)
@@ -40,7 +40,7 @@ anna = mailbox.mailbox_of(Path(sys.argv[1]), "anna@example.org")
 if sys.argv[4] == "second":
     anna.deliver(b"", "first")
 if sys.argv[2] == "write":
-    mailbox.memoryview = lambda raw: os.kill(os.getpid(), signal.SIGKILL)
+    mailbox_delivery.memoryview = lambda raw: os.kill(os.getpid(), signal.SIGKILL)
 else:
     kill(sys.argv[2], sys.argv[3] == "after")
 anna.deliver(b"x" * 100_000, "a" * 64)
@@ -137,7 +137,7 @@ def test_leftovers_of_crashes_go_after_36_hours(anna):
 
 def test_leftovers_of_crashes_are_looked_for_once_an_hour(anna, monkeypatch):
     looked = []
-    monkeypatch.setattr(mailbox, "_remove_leftovers", lambda tmp, now: looked.append(now))
+    monkeypatch.setattr(mailbox_delivery, "remove_leftovers", lambda tmp, now: looked.append(now))
     real = os.fstat
 
     def fstat(descriptor):

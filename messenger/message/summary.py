@@ -18,12 +18,16 @@ def summary(raw_head: bytes, raw_size: int) -> Summary:
     raw = raw_head[:HEAD]
     root, _ = tree(raw)
     found = body.layout(root)
+    fields = (root.fields.first(name) for name in (b"to", b"cc", b"bcc"))
+    recipients = [one for value in fields if value for one in addresses.persons(value)]
     return Summary(
         subject=headers.text(root.fields.first(b"subject")),
         sender=_sender(root.fields),
         date=headers.date(root.fields.first(b"date")),
         has_attachments=_has_files(root, found, whole=raw_size <= len(raw)),
         preview=_preview(raw, found),
+        recipient=recipients[0] if recipients else addresses.NOBODY,
+        recipients=len(recipients),
     )
 
 

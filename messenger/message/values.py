@@ -81,6 +81,21 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Printed:
+    """A body as HTML that can do nothing but be looked at, without a document around it."""
+
+    html: str
+    #: What the mail's own <body> asked for, as a style attribute; its language and its direction.
+    style: str
+    language: str
+    direction: str
+    #: Plain text made HTML: line ends count.
+    plain: bool
+    #: As in ``Shown``.
+    fallback: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """One line of the inbox."""
 
@@ -89,3 +104,6 @@ class Summary:
     date: datetime | None
     has_attachments: bool
     preview: str
+    #: The first it is sent to, and how many there are; with no address where the mail names nobody.
+    recipient: Person = Person("", "")
+    recipients: int = 0

@@ -1,4 +1,4 @@
-"""The inbox list of one mailbox, kept in SQLite so that a page costs the same in a folder of any size.
+"""The lists of one mailbox's folders, kept in SQLite so that a page costs the same in a folder of any size.
 
 It is a cache: the Maildir is the truth. A file that is missing, broken or of another version is made anew, without
 a word to anybody. Where the cache can't be used at all (disk full, no rights) ``use`` raises ``CacheUnusable`` and
@@ -17,6 +17,9 @@ from messenger.mailbox import Entry, Mailbox
 from messenger.message import Person, Summary
 
 from . import index_file
+from .index_values import NEWEST, Cursor, Row, Rows
+
+__all__ = ["Cursor", "Index", "Row", "Rows", "use"]
 
 #: A folder's time stamp may stand still for changes this close together.
 GRAIN_SECONDS = 2.0
@@ -27,62 +30,22 @@ NEVER = 1e18
 #: Mail may come faster than it is listed; what is left then is for the next visit.
 ROUNDS = 10
 
-ONE = """
-SELECT name, received, size, flags, subject, sender_name, sender_address, suspicious, attachments, preview
-FROM mail WHERE folder = ? AND name = ?
+COLUMNS = """
+name, received, size, flags, subject, sender_name, sender_address, suspicious,
+recipient_name, recipient_address, recipient_suspicious, recipients, attachments, preview
 """
-OLDER = """
-SELECT name, received, size, flags, subject, sender_name, sender_address, suspicious, attachments, preview
-FROM mail WHERE folder = ? AND (received, name) < (?, ?) ORDER BY received DESC, name DESC LIMIT ?
-"""
-NEWER = """
-SELECT name, received, size, flags, subject, sender_name, sender_address, suspicious, attachments, preview
-FROM mail WHERE folder = ? AND (received, name) > (?, ?) ORDER BY received, name LIMIT ?
-"""
+ONE = f"""
+SELECT {COLUMNS} FROM mail WHERE folder = ? AND name = ?
+"""  # noqa: S608 -- our own words
+OLDER = f"""
+SELECT {COLUMNS} FROM mail WHERE folder = ? AND (received, name) < (?, ?) ORDER BY received DESC, name DESC LIMIT ?
+"""  # noqa: S608 -- our own words
+COUNTS = "SELECT folder, total, unread FROM folder"
+NEWER = f"""
+SELECT {COLUMNS} FROM mail WHERE folder = ? AND (received, name) > (?, ?) ORDER BY received, name LIMIT ?
+"""  # noqa: S608 -- our own words
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, order=True)
-class Cursor:
-    """A place in the list, which stays where it is when new mail comes."""
-
-    received: int
-    name: str
-
-
-#: Before everything there can be.
-NEWEST = Cursor(2**63 - 1, "")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One mail as the index knows it; ``summary`` is None until somebody has looked into it."""
-
-    name: str
-    received: int
-    size: int
-    flags: str
-    summary: Summary | None = None
-
-    @property
-    def seen(self) -> bool:
-        return "S" in self.flags
-
-    @property
-    def cursor(self) -> Cursor:
-        return Cursor(self.received, self.name)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A page of the list, newest first."""
-
-    rows: tuple[Row, ...]
-    has_newer: bool
-    has_older: bool
-    total: int
-    unread: int
 
 
 def use(path: Path, work: Callable[["Index"], T]) -> T:
@@ -160,10 +123,44 @@ class Index:
             known, before = self._look(folder), mailbox.state(folder)
             flags = mailbox.flag(name, add=add, remove=remove, folder=folder)
             self._db.execute("UPDATE mail SET flags = ? WHERE folder = ? AND name = ?", (flags, folder, name))
-            if known and known.fresh(before, now):
-                cur_stamp = mailbox.state(folder)[1]
-                doubt = min(known.cur_again, now + DOUBT_SECONDS)
-                self._note(folder, Look(known.new_stamp, cur_stamp, known.new_again, doubt))
+            self._settle(mailbox, folder, known, before, now)
+
+    def move(self, mailbox: Mailbox, folder: str, to: str, act: Callable[[], dict[str, str]], now: float) -> None:
+        """Let *act* move mails, and move their rows too. It returns the names of those that moved, with their flags."""
+        with self._writing():
+            looks = [(one, self._look(one), mailbox.state(one)) for one in (folder, to)]
+            unheard = 0
+            for name, flags in act().items():
+                unheard += not self._db.execute(
+                    "UPDATE OR REPLACE mail SET folder = ?, flags = ? WHERE folder = ? AND name = ?",
+                    (to, flags, folder, name),
+                ).rowcount
+            # What we didn't know of is in the new place, and not in its list: the next visit looks.
+            for one, known, before in looks[: 1 if unheard else 2]:
+                self._settle(mailbox, one, known, before, now)
+
+    def remove(self, mailbox: Mailbox, folder: str, act: Callable[[], Iterable[str]], now: float) -> None:
+        """Let *act* remove mails for good, and forget them. It returns the names of those that went."""
+        with self._writing():
+            known, before = self._look(folder), mailbox.state(folder)
+            self._forget(folder, act())
+            self._settle(mailbox, folder, known, before, now)
+
+    def counts(self, folders: Iterable[str]) -> list[tuple[str, int, int]]:
+        """Each of *folders* with how many mails it holds, and how many of them are unread. Others are forgotten."""
+        found = {folder: (total, unread) for folder, total, unread in self._db.execute(COUNTS)}
+        wanted = list(folders)
+        if vanished := found.keys() - set(wanted):
+            with self._writing():
+                for table in ("mail", "folder"):
+                    self._db.executemany(f"DELETE FROM {table} WHERE folder = ?", [(one,) for one in vanished])  # noqa: S608 -- our own words
+        return [(folder, *found.get(folder, (0, 0))) for folder in wanted]
+
+    def _settle(self, mailbox: Mailbox, folder: str, known: Look | None, before: tuple[int, int], now: float) -> None:
+        """After a change of our own: if nothing else was to be seen, nothing is now."""
+        if known and known.fresh(before, now):
+            doubt = min(known.cur_again, now + DOUBT_SECONDS)
+            self._note(folder, Look(known.new_stamp, mailbox.state(folder)[1], known.new_again, doubt))
 
     def page(self, folder: str, size: int, older: Cursor | None = None, newer: Cursor | None = None) -> Rows:
         """Up to *size* mails older (or newer) than a cursor; the newest ones without."""
@@ -194,17 +191,14 @@ class Index:
 
     def remember(self, folder: str, summaries: Iterable[tuple[str, Summary]]) -> None:
         """Keep what was found inside of mails. A name stands for its bytes, so this never goes stale."""
-        values = [
-            (_storable(s.subject), _storable(s.sender.name), _storable(s.sender.address), int(s.sender.suspicious),
-             int(s.has_attachments), _storable(s.preview), folder, name)
-            for name, s in summaries
-        ]  # fmt: skip
+        values = [(*_columns(summary), folder, name) for name, summary in summaries]
         if not values:
             return
         with self._writing():
             self._db.executemany(
-                "UPDATE mail SET subject = ?, sender_name = ?, sender_address = ?, suspicious = ?, attachments = ?,"
-                " preview = ? WHERE folder = ? AND name = ?",
+                "UPDATE mail SET subject = ?, sender_name = ?, sender_address = ?, suspicious = ?, recipient_name = ?,"
+                " recipient_address = ?, recipient_suspicious = ?, recipients = ?, attachments = ?, preview = ?"
+                " WHERE folder = ? AND name = ?",
                 values,
             )
 
@@ -261,9 +255,26 @@ class Index:
 def _row(name: str, received: int, size: int, flags: str, subject: str | None, *inside: Any) -> Row:
     if subject is None:
         return Row(name, received, size, flags)
-    sender_name, sender_address, suspicious, attachments, preview = inside
-    sender = Person(sender_name, sender_address, bool(suspicious))
-    return Row(name, received, size, flags, Summary(subject, sender, None, bool(attachments), preview))
+    name_, address, suspicious, to_name, to_address, to_suspicious, recipients, attachments, preview = inside
+    sender = Person(name_, address, bool(suspicious))
+    recipient = Person(to_name, to_address, bool(to_suspicious))
+    return Row(
+        name, received, size, flags,
+        Summary(subject, sender, None, bool(attachments), preview, recipient, recipients),
+    )  # fmt: skip
+
+
+def _columns(found: Summary) -> tuple[str | int, ...]:
+    """In the order of COLUMNS, from the subject on."""
+    return (
+        _storable(found.subject),
+        *_person(found.sender), *_person(found.recipient), found.recipients,
+        int(found.has_attachments), _storable(found.preview),
+    )  # fmt: skip
+
+
+def _person(one: Person) -> tuple[str, str, int]:
+    return _storable(one.name), _storable(one.address), int(one.suspicious)
 
 
 def _storable(text: str) -> str:

@@ -15,7 +15,7 @@ from messenger import cache_folder
 from messenger.errors import MessengerError
 
 #: Any change to SCHEMA, or to what a column means, needs another number here.
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE folder (
     folder TEXT PRIMARY KEY,
@@ -26,11 +26,17 @@ CREATE TABLE folder (
 CREATE TABLE mail (
     folder TEXT NOT NULL, name TEXT NOT NULL,
     received INTEGER NOT NULL, size INTEGER NOT NULL, flags TEXT NOT NULL,
-    subject TEXT, sender_name TEXT, sender_address TEXT, suspicious INTEGER, attachments INTEGER, preview TEXT,
+    subject TEXT, sender_name TEXT, sender_address TEXT, suspicious INTEGER,
+    recipient_name TEXT, recipient_address TEXT, recipient_suspicious INTEGER, recipients INTEGER,
+    attachments INTEGER, preview TEXT,
     PRIMARY KEY (folder, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mail_by_age ON mail (folder, received, name);
+CREATE INDEX mail_by_name ON mail (name);
 CREATE INDEX mail_unread ON mail (folder) WHERE instr(flags, 'S') = 0;
+CREATE TABLE act ( -- what was moved last, so that it can be undone: see acts.py
+    token TEXT PRIMARY KEY, made REAL NOT NULL, act TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 #: SQLite's primary result codes that say the file itself is no good.
 BROKEN = {

@@ -1,6 +1,6 @@
-"""The pages a person reads mail on: the inbox, a message, and the message's other faces.
+"""The pages a person reads mail on: a message, and its other faces.
 
-Every mail is reached through ``_inbox()``, which knows whose it is: nobody's address is ever taken from a request.
+Every mail is reached through ``mails()``, which knows whose it is: nobody's address is ever taken from a request.
 What is in a mail is hostile. It is drawn escaped, or in the frame (docs/reader.md).
 """
 
@@ -8,32 +8,31 @@ import logging
 import re
 from typing import NamedTuple
 
-from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
+from flask import abort, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from messenger import message
 from messenger.accounts import DONE
 from messenger.errors import MessengerError
 from messenger.link import reference
-from messenger.mailbox import NoSuchMessage, mailbox_of
+from messenger.mailbox import NoSuchMessage
 from messenger.message import Message, NoSuchPart
 
 from . import entry
 from .bodies import Bodies
 from .context import context
 from .downloads import save_as
-from .inbox import Inbox
-from .index import Cursor
+from .list_pages import back_to_list, pages
+from .own_mails import mails
+
+__all__ = ["pages"]
 
 log = logging.getLogger(__name__)
-
-pages = Blueprint("mail", __name__)
 
 #: A plain text up to this length stands in the page itself, and grows with it; a longer one gets the frame.
 INLINE_CHARACTERS = 200_000
 # What Maildir allows and a page's address can hold; Mailbox looks again.
 NAME = re.compile(r"(?!\.)[!-.0-9;-~]{1,200}")
-CURSOR = re.compile(r"(\d{1,18})-(.+)", re.ASCII)
 
 
 class Opened(NamedTuple):
@@ -42,17 +41,11 @@ class Opened(NamedTuple):
     message: Message
 
 
-@pages.get("/")
-def inbox() -> ResponseReturnValue:
-    rows = _inbox().page(older=_cursor("older"), newer=_cursor("newer"))
-    return render_template("inbox.html", rows=rows, cursor=_cursor_text)
-
-
 @pages.get("/message/<name>")
 def show(name: str) -> ResponseReturnValue:
     opened = _open(name)
     _audit("read", name)
-    place = _inbox().place(name)
+    place = mails().place(name)
     if _is_read_by_a_person() and not (place.row and place.row.seen):
         _mark_as_read(name)
     pictures = "pictures" in request.args
@@ -118,10 +111,11 @@ def attachment(name: str, number: str) -> ResponseReturnValue:
 @pages.post("/message/<name>/unread")
 def mark_as_unread(name: str) -> ResponseReturnValue:
     try:
-        _inbox().flag(_checked(name), remove="S")
+        folder = mails().folder_of(_checked(name))
+        mails().flag(name, remove="S")
     except NoSuchMessage:
         abort(404)
-    return redirect(url_for(".inbox"), 303)
+    return back_to_list(folder)
 
 
 def _face(template: str, name: str) -> str:
@@ -131,16 +125,10 @@ def _face(template: str, name: str) -> str:
         template,
         name=name,
         message=opened.message,
-        place=_inbox().place(name),
+        place=mails().place(name),
         reference=reference(name),
         text=message.text_html(opened.message.text),
     )
-
-
-def _inbox() -> Inbox:
-    """The inbox of whoever is logged in; there is no way to another one."""
-    own, address = context(), g.account.address
-    return Inbox(mailbox_of(own.config.mail.root, address), own.config.reader.cache, address, own.clock)
 
 
 def _bodies() -> Bodies:
@@ -149,7 +137,7 @@ def _bodies() -> Bodies:
 
 def _open(name: str) -> Opened:
     try:
-        raw = _inbox().read(_checked(name))
+        raw = mails().read(_checked(name))
     except NoSuchMessage:
         abort(404)
     return Opened(name, raw, message.read(raw))
@@ -178,15 +166,6 @@ def _is_read_by_a_person() -> bool:
 
 def _mark_as_read(name: str) -> None:
     try:
-        _inbox().flag(name, add="S")
+        mails().flag(name, add="S")
     except MessengerError as error:  # a full or read-only disk: it is read all the same
         log.warning("%s: not marked as read: %s", name, type(error).__name__)
-
-
-def _cursor(which: str) -> Cursor | None:
-    found = CURSOR.fullmatch(request.args.get(which, ""))
-    return Cursor(int(found[1]), found[2]) if found else None
-
-
-def _cursor_text(cursor: Cursor) -> str:
-    return f"{cursor.received}-{cursor.name}"
