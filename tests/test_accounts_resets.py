@@ -182,12 +182,15 @@ def test_asking_too_often_gives_nothing_for_a_while_whoever_asks(accounts):
     assert accounts.ask_reset(ALICE, HOME, NOW + 1) is not None
 
 
-def test_a_mailbox_gets_a_few_mails_an_hour_however_often_somebody_asks(accounts):
+def test_a_mailbox_gets_a_few_mails_an_hour_however_often_somebody_asks(accounts, path):
     sign_up(accounts)
 
     mails = [second for second in range(0, 7200, 30) if accounts.ask_reset(ALICE, AWAY, NOW + second)]
 
     assert len(mails) < 25
+    lines = rows(path, "SELECT outcome, count(*) FROM audit WHERE event = 'reset asked' GROUP BY outcome")
+    assert dict(lines)["done"] == len(mails)
+    assert dict(lines)["refused"] <= len(mails)
 
 
 def test_one_network_that_asks_for_many_addresses_gets_no_more_and_others_do(accounts):

@@ -267,6 +267,9 @@ def test_wrong_codes_make_wait_from_a_known_network_too_and_never_for_good(accou
     with pytest.raises(TooSoon) as soon:
         accounts.prove(account.id, codes[0], HOME, LATER)
     assert soon.value.seconds == 1
+    *_, last = accounts.trail()
+    assert (last.event, last.outcome) == ("second factor", "refused")
+    assert last.detail == "too many tries: put off for 1 s, and all until then"
     assert accounts.prove(account.id, code_at(secret, LATER + 1), HOME, LATER + 1) == "totp"
 
 

@@ -38,6 +38,37 @@ def test_after_five_failures_the_next_try_waits_even_with_the_right_password(acc
     assert accounts.verify(ALICE, PASSWORD, AWAY, NOW + 1) is not None
 
 
+def put_off(path) -> list[tuple]:
+    return rows(path, "SELECT at, address, client, detail FROM audit WHERE detail LIKE 'too many tries%'")
+
+
+def test_of_all_tries_that_one_wait_puts_off_the_first_is_in_the_audit(accounts, path):
+    sign_up(accounts)
+    fail(accounts, 5)
+    for second in (1, 3, 7):
+        fail(accounts, 1, now=NOW + second)
+    for second in range(8, 15):
+        for _ in range(9):
+            with pytest.raises(TooSoon):
+                accounts.verify(ALICE, PASSWORD, AWAY, NOW + second)
+    fail(accounts, 1, now=NOW + 15)
+    with pytest.raises(TooSoon):
+        accounts.verify(ALICE, PASSWORD, AWAY, NOW + 16)
+
+    words = "too many tries: put off for {} s, and all until then"
+    first, second = (NOW + 8, ALICE, AWAY, words.format(7)), (NOW + 16, ALICE, AWAY, words.format(15))
+    assert put_off(path) == [first, second]
+
+
+def test_an_account_that_is_not_there_has_the_same_lines_without_its_address(accounts, path):
+    fail(accounts, 5, address="not.a.person@example.net")
+    for _ in range(3):
+        with pytest.raises(TooSoon):
+            accounts.verify("not.a.person@example.net", PASSWORD, AWAY, NOW)
+
+    assert put_off(path) == [(NOW, "", AWAY, "too many tries: put off for 1 s, and all until then")]
+
+
 def test_a_log_in_clears_what_went_before(accounts):
     sign_up(accounts)
     fail(accounts, 4)

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from ..errors import MessengerError
 from .schema import migrations
+from .values import TooSoon
 
 #: How long a write waits for another one, in seconds.
 BUSY_SECONDS = 15
@@ -60,6 +61,9 @@ class AccountsFile:
             try:
                 yield db
                 db.conn.execute("COMMIT")
+            except TooSoon:
+                db.conn.execute("COMMIT")  # that somebody was put off is all that was noted
+                raise
             except BaseException:
                 db.rollback()
                 raise

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from .. import envelope, throttle
-from .rows import hashed
-from .values import Account, TooSoon
+from .rows import audit, hashed
+from .values import REFUSED, Account, TooSoon
 
 #: By hashed key.
 Limits = Mapping[str, throttle.Limit]
@@ -52,11 +52,10 @@ def begin(db: Database, account: Account | None, address: str, client: str, now:
         hashed("all"): throttle.OVERALL,
     }
     known, some = _known(db, account, network)
-    if soon := waits(db, own, now):
-        raise TooSoon(soon)
+    hold(db, own, "log-in", account, client, now)
+    if not some:
+        hold(db, shared, "log-in", account, client, now)
     wait = waits(db, shared, now)
-    if wait and not some:
-        raise TooSoon(wait)
     count(db, own if wait else {**own, **shared}, now)
     return Try(next(iter(own)), () if wait else tuple(shared), wait, known)
 
@@ -96,11 +95,29 @@ def reset_limits(account: Account | None, address: str, client: str) -> Limits:
 
 def waits(db: Database, limits: Limits, now: int) -> int:
     """Seconds until the next try; the longest of *limits*."""
-    found = [0]
+    return _longest(db, limits, now)[0]
+
+
+def hold(db: Database, limits: Limits, event: str, account: Account | None, client: str, now: int) -> None:
+    """Raise TooSoon if *limits* say to wait; the first try that is put off in each wait is in the audit.
+
+    The others aren't: a try that was looked at comes before each wait, so nobody can fill the audit faster by these.
+    """
+    wait, key = _longest(db, limits, now)
+    if wait:
+        sql = "INSERT OR IGNORE INTO throttle (key, failures, last, forgotten) VALUES (?, 0, ?, ?)"
+        if db.execute(sql, [hashed(f"put off {key}"), now, now + wait]).rowcount:
+            audit(db, event, REFUSED, account, client, now, f"too many tries: put off for {wait} s, and all until then")
+        raise TooSoon(wait)
+
+
+def _longest(db: Database, limits: Limits, now: int) -> tuple[int, str]:
+    """Seconds until the next try, and whose count says so."""
+    found = [(0, "")]
     for key, limit in limits.items():
         row = db.execute("SELECT failures, last FROM throttle WHERE key = ?", [key]).fetchone()
         if row:
-            found.append(limit.wait(row[0], row[1], now))
+            found.append((limit.wait(row[0], row[1], now), key))
     return max(found)
 
 

@@ -9,7 +9,7 @@ from .. import passwords
 from . import guard, rows
 from .people import put_password
 from .second_factor import SecondFactor
-from .values import DONE, REFUSED, Account, ProofMissing, Reset
+from .values import DONE, REFUSED, Account, ProofMissing, Reset, TooSoon
 
 TOKEN_BYTES = 32
 TOKEN_SECONDS = 3600
@@ -23,15 +23,16 @@ class Resets(SecondFactor):
             guard.forget(db, now)
             account = rows.by_address(db, address)
             limits = guard.reset_limits(account, address, client)
-            too_often = guard.waits(db, limits, now) > 0
-            if not too_often:
-                guard.count(db, limits, now)
-            served = account if account and not account.disabled and not too_often else None
+            try:
+                guard.hold(db, limits, "reset asked", account, client, now)
+            except TooSoon:
+                return None
+            guard.count(db, limits, now)
+            served = account if account and not account.disabled else None
             db.execute("DELETE FROM token WHERE ends <= ?", [now])
-            if not too_often:
-                # A token of nobody, where there is no account: the same work, and it opens nothing.
-                row = {"id": rows.hashed(token), "kind": "reset", "account": served.id if served else None}
-                rows.insert(db, "token", {**row, "made": now, "ends": now + TOKEN_SECONDS})
+            # A token of nobody, where there is no account: the same work, and it opens nothing.
+            row = {"id": rows.hashed(token), "kind": "reset", "account": served.id if served else None}
+            rows.insert(db, "token", {**row, "made": now, "ends": now + TOKEN_SECONDS})
             rows.audit(db, "reset asked", DONE if served else REFUSED, account, client, now)
         return (served, token) if served else None
 

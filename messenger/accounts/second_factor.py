@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from .. import totp
 from . import guard, rows
 from .store import Store
-from .values import DONE, RECOVERY, REFUSED, TOTP, Account, EnrolmentOff, TooSoon
+from .values import DONE, RECOVERY, REFUSED, TOTP, Account, EnrolmentOff
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +70,7 @@ class SecondFactor(Store):
             row = db.execute(_BEGUN, [account, session]).fetchone()
             if found is None or row is None:
                 return None
-            if wait := guard.waits(db, limits, now):
-                raise TooSoon(wait)
+            guard.hold(db, limits, "totp on", found, client, now)
             secret = self._opened(row[1], found)
             step = totp.match(secret, code, now) if secret else None
             if step is None:
@@ -100,8 +99,7 @@ class SecondFactor(Store):
     ) -> str | None:
         limits = guard.one(limited_as)
         guard.forget(db, now)
-        if wait := guard.waits(db, limits, now):
-            raise TooSoon(wait)
+        guard.hold(db, limits, "second factor", account, client, now)
         guard.count(db, limits, now)
         kind = self._used_up(db, account, code, now) if account and not account.disabled else None
         if kind:
