@@ -17,11 +17,11 @@ All of it is pure; nothing here knows files, accounts or the web. Callers cache 
 from .document import FRAME_SANDBOX, policy
 from .nested import contents, inner, is_mail, part
 from .reading import read
-from .showing import show
+from .showing import printed, show
 from .summary import HEAD, sender, summary
 from .text import text_html
 from .trace import delivered_options
-from .values import Message, NoSuchPart, Part, Person, Shown, Summary
+from .values import Message, NoSuchPart, Part, Person, Printed, Shown, Summary
 
 __all__ = [
     "FRAME_SANDBOX",
@@ -30,6 +30,7 @@ __all__ = [
     "NoSuchPart",
     "Part",
     "Person",
+    "Printed",
     "Shown",
     "Summary",
     "contents",
@@ -38,6 +39,7 @@ __all__ = [
     "is_mail",
     "part",
     "policy",
+    "printed",
     "read",
     "sender",
     "show",

@@ -7,7 +7,8 @@ import logging
 
 from . import body, document, html_text, reading, sandbox, text, transfer
 from .parse import tree
-from .values import Message, Shown
+from .sanitise import Sanitised
+from .values import Message, Printed, Shown
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +25,37 @@ atexit.register(_POOL.close)
 def show(raw: bytes, *, remote_pictures: bool = False) -> Shown:
     """Return the body as a document for the frame. Never raises."""
     message = reading.read(raw)
+    clean, reason = _clean(raw, message, remote_pictures)
+    if clean is None:
+        return Shown(document.plain(message.subject, text.text_html(message.text)), 0, reason)
+    return Shown(document.sheet(message.subject, clean), clean.remote_pictures, "")
+
+
+def printed(raw: bytes) -> Printed:
+    """Return the body as HTML for a page of the caller's own, pictures from elsewhere left out. Never raises."""
+    message = reading.read(raw)
+    clean, reason = _clean(raw, message, remote_pictures=False)
+    if clean is None:
+        return Printed(text.text_html(message.text), "", "", "", True, reason)
+    return Printed(clean.html, clean.body_style, clean.language, clean.direction, False, "")
+
+
+def _clean(raw: bytes, message: Message, remote_pictures: bool) -> tuple[Sanitised | None, str]:
+    """The sanitised HTML, or nothing and the reason why there is the plain text only."""
     if message.html is None:
-        return _plain(message, "")
+        return None, ""
     reason = too_much(message.html)
     if reason:
-        return _plain(message, reason)
+        return None, reason
     inline = _pictures(raw, message.html)
     try:
-        clean = _POOL.run(message.html, inline, remote_pictures, sandbox.WALL_SECONDS)
+        return _POOL.run(message.html, inline, remote_pictures, sandbox.WALL_SECONDS), ""
     except sandbox.TimedOut as error:
         log.warning("a mail is shown as plain text: %s", error)
-        return _plain(message, "timeout")
+        return None, "timeout"
     except (sandbox.SandboxError, OSError) as error:
         log.warning("a mail is shown as plain text: %s", error)
-        return _plain(message, "too-complex")
-    return Shown(document.sheet(message.subject, clean), clean.remote_pictures, "")
+        return None, "too-complex"
 
 
 def too_much(html: str) -> str:
@@ -48,10 +65,6 @@ def too_much(html: str) -> str:
     if html.count("<") > TAGS or html_text.depth(html, OPEN) > OPEN:
         return "too-complex"
     return ""
-
-
-def _plain(message: Message, reason: str) -> Shown:
-    return Shown(document.plain(message.subject, text.text_html(message.text)), 0, reason)
 
 
 def _pictures(raw: bytes, html: str) -> dict[str, bytes]:
