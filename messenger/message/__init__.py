@@ -7,6 +7,7 @@
     inner(raw, path)   the mail inside that is part "2", or "2-1.3"; is_mail(part) says which parts are one
     summary(head, n)   one line of the inbox
     sender(head)       who it is from, and nothing else
+    persons(value)     the mailboxes of one address field
     text_html(text)    plain text as HTML
     delivered_options  what the gateway asked for, out of the intake's trace fields
     policy(...)        the Content-Security-Policy for the frame's route; FRAME_SANDBOX for its <iframe>
@@ -14,6 +15,7 @@
 All of it is pure; nothing here knows files, accounts or the web. Callers cache what they find dear.
 """
 
+from .addresses import persons
 from .document import FRAME_SANDBOX, policy
 from .nested import contents, inner, is_mail, part
 from .reading import read
@@ -38,6 +40,7 @@ __all__ = [
     "inner",
     "is_mail",
     "part",
+    "persons",
     "policy",
     "printed",
     "read",
