@@ -62,14 +62,14 @@ def test_the_browser_says_which_language(tmp_path, asked, shown):
     page = site.browser().get("/help", base_url=site.base, headers={"Accept-Language": asked}).text
 
     assert f'<html lang="{shown}">' in page
-    assert ("Warum nicht" in page) == (shown == "de")
+    assert ("Was ist diese Seite" in page) == (shown == "de")
 
 
 def test_the_site_says_it_where_the_browser_does_not(tmp_path):
     site = portal(tmp_path, site='language = "de"')
 
-    assert "Warum nicht" in site.browser().get("/help", base_url=site.base).text
-    assert "Why not" in site.browser().get("/help", base_url=site.base, headers={"Accept-Language": "en"}).text
+    assert "Was ist diese Seite" in site.browser().get("/help", base_url=site.base).text
+    assert "What is this site" in site.browser().get("/help", base_url=site.base, headers={"Accept-Language": "en"}).text
 
 
 def test_an_account_keeps_the_language_it_was_opened_in(tmp_path):

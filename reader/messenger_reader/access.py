@@ -13,15 +13,17 @@ from flask_login import LoginManager, UserMixin, current_user
 
 from messenger.accounts import CODE, ENROL, Overtaken, Session
 
+from . import look
 from .context import context
 
 HEALTH = "health"
-STATIC = "static"
+#: The same for everybody: no cookie is looked at.
+FILES = frozenset({"static", look.STYLE, look.LOGO})
 #: The pages anybody may see. A new page is closed until its endpoint is written here.
 OPEN = frozenset(
     {
         HEALTH,
-        STATIC,
+        "static",
         "help.page",
         "signup.landing",
         "signup.welcome",
@@ -104,7 +106,7 @@ def install(app: Flask, portal_url: str) -> None:
     @app.before_request
     def let_in() -> ResponseReturnValue | None:
         g.account = g.pending_account = g.session = None
-        if request.endpoint in (HEALTH, STATIC):
+        if request.endpoint in {HEALTH, *FILES}:
             return None
         if request.headers.get("Host", "").lower() not in door.hosts:
             abort(400)
@@ -129,9 +131,11 @@ def _is_from_our_page(door: Doorway) -> bool:
 
 
 def _reader_of(request: Request) -> Reader | None:
-    token = request.cookies.get(COOKIE, "")
-    if not token or len(token) > TOKEN_CHARACTERS:
+    tokens = request.cookies.getlist(COOKIE)
+    # Two of a name that only we can set: an old browser let somebody plant one. Which is ours, nobody knows.
+    if len(tokens) != 1 or not 0 < len(tokens[0]) <= TOKEN_CHARACTERS:
         return None
+    token = tokens[0]
     g.session = session = context().accounts.session(token, context().now())
     if session and session.pending:
         # Whose it would be, for the pages of the missing step. To everybody else nobody is logged in.
@@ -170,7 +174,7 @@ def _seal(response: Response) -> Response:
     for name, value in HEADERS.items():
         # The frame around a mail, for one, brings a policy of its own.
         response.headers.setdefault(name, value)
-    if request.endpoint == STATIC and "v" in request.args and response.status_code in (200, 206, 304):
+    if request.endpoint in FILES and "v" in request.args and response.status_code in (200, 206, 304):
         # Style sheets are the same for everybody, and their address changes with their content.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response

@@ -14,6 +14,8 @@ from messenger.letterhead import Site
 from messenger.link import load_key
 from messenger.totp import load_key as load_totp_key
 
+from . import look
+
 if TYPE_CHECKING:
     from messenger.config import Config
 
@@ -27,6 +29,7 @@ def problems(config: Config) -> list[str]:
         *_database(config.accounts.database),
         *_cache(config.reader.cache),
         *_failure(lambda: account_letter.check_templates(site_of(config))),
+        *_failure(lambda: look.problems(config.site)),
     ]
 
 
