@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from messenger import message
+from messenger.child_process import ChildError, TimedOut
 from messenger.message import FRAME_SANDBOX, policy, showing
-from messenger.message.sandbox import SandboxError, TimedOut
 
 MAILS = Path(__file__).parent / "mail"
 
@@ -65,7 +65,7 @@ def test_too_much_is_shown_as_plain_text_with_the_reason(body, fallback):
 
 @pytest.mark.parametrize(
     ("error", "fallback"),
-    [(TimedOut("x"), "timeout"), (SandboxError("x"), "too-complex"), (OSError("no process"), "too-complex")],
+    [(TimedOut("x"), "timeout"), (ChildError("x"), "too-complex"), (OSError("no process"), "too-complex")],
 )
 def test_trouble_in_the_sandbox_ends_in_plain_text(monkeypatch, error, fallback):
     def fail(*_: object) -> None:

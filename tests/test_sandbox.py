@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from messenger.child_process import ChildError, TimedOut
 from messenger.message import sandbox
-from messenger.message.sandbox import Pool, SandboxError, TimedOut
+from messenger.message.sandbox import Pool
 
 #: Takes nh3 half a minute: each attribute is compared with all before it.
 SLOW = f"<p {' '.join(map('a{}'.format, range(300_000)))}>"
@@ -77,7 +78,7 @@ def test_a_child_killed_in_the_middle_is_an_error_of_ours(pool):
     (child,) = pool._held.idle
     threading.Timer(0.3, os.kill, (child.process.pid, signal.SIGKILL)).start()
 
-    with pytest.raises(SandboxError):
+    with pytest.raises(ChildError):
         pool.run(SLOW, {}, False, 10)
 
     assert child.process.pid not in children()

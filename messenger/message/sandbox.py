@@ -7,13 +7,9 @@ killed, waited for, and replaced. Safe with threads, and in a process that was f
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -21,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import MessengerError
+from ..child_process import FRAME, Child, ChildError, TimedOut
 from . import worker
 from .sanitise import Sanitised
 
@@ -36,74 +32,6 @@ ROOT = Path(__file__).parents[2]
 _FIELDS = {"html": str, "remote_pictures": int, "body_style": str, "language": str, "direction": str}
 
 
-class SandboxError(MessengerError):
-    """The child gave no answer; the mail is at fault, and would be again."""
-
-
-class TimedOut(SandboxError):
-    """The child took too long."""
-
-
-class _Child:
-    """One process at the other end of two pipes."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", worker.__name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"PYTHONPATH": str(ROOT)},  # the same code as ours, wherever it was found; no secrets of ours
-            cwd="/",
-            start_new_session=True,
-            bufsize=0,
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.to, self.back = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self.to, False)
-        os.set_blocking(self.back, False)
-
-    def ask(self, request: bytes, deadline: float) -> bytes:
-        """Send a frame, return the JSON of the answer."""
-        rest = memoryview(request)
-        while rest:
-            self._wait(self.to, select.POLLOUT, deadline)
-            with contextlib.suppress(BlockingIOError):
-                rest = rest[os.write(self.to, rest[: 2**20]) :]
-        length, _ = worker.FRAME.unpack(self._read(worker.FRAME.size, deadline))
-        if length > ANSWER:
-            raise SandboxError(f"expected an answer of at most {ANSWER} bytes, found {length}")
-        return self._read(length, deadline)
-
-    def _read(self, length: int, deadline: float) -> bytes:
-        pieces: list[bytes] = []
-        while length:
-            self._wait(self.back, select.POLLIN, deadline)
-            with contextlib.suppress(BlockingIOError):
-                piece = os.read(self.back, min(length, 2**20))
-                if not piece:
-                    raise SandboxError("the sanitising process ended without an answer")
-                pieces.append(piece)
-                length -= len(piece)
-        return b"".join(pieces)
-
-    def _wait(self, descriptor: int, event: int, deadline: float) -> None:
-        poll = select.poll()
-        poll.register(descriptor, event)
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            raise TimedOut(f"sanitising took longer than {WALL_SECONDS} seconds")
-
-    def end(self) -> int | None:
-        """Kill it, leave no zombie and no open pipe; return its exit status."""
-        self.process.kill()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
-        return self.process.wait()
-
-
 @dataclass
 class _Held:
     """What one process holds; after a fork the new process begins with another."""
@@ -111,7 +39,7 @@ class _Held:
     owner: int
     room: threading.BoundedSemaphore
     lock: threading.Lock = field(default_factory=threading.Lock)
-    idle: list[_Child] = field(default_factory=list)
+    idle: list[Child] = field(default_factory=list)
 
 
 class Pool:
@@ -125,7 +53,7 @@ class Pool:
         return _Held(os.getpid(), threading.BoundedSemaphore(self._children))
 
     def run(self, html: str, inline: Mapping[str, bytes], remote_pictures: bool, seconds: float) -> Sanitised:
-        """Sanitise in a child; raises SandboxError or TimedOut."""
+        """Sanitise in a child; raises ChildError or TimedOut."""
         held = self._held
         if held.owner != os.getpid():
             held = self._held = self._begin()  # forked: those children belong to our parent
@@ -152,26 +80,26 @@ class Pool:
 def _once(held: _Held, request: bytes, deadline: float) -> Sanitised:
     child = _take(held)
     try:
-        answer = json.loads(child.ask(request, deadline))
+        answer = json.loads(child.ask(request, deadline, ANSWER)[0])
     except BaseException as error:
         status = child.end()
         if isinstance(error, TimedOut) or status == -signal.SIGXCPU:
             raise TimedOut("sanitising took too long") from error
-        if isinstance(error, (SandboxError, OSError, ValueError)):
-            raise SandboxError(f"the sanitising process ended with status {status}: {error}") from error
+        if isinstance(error, (ChildError, OSError, ValueError)):
+            raise ChildError(f"the sanitising process ended with status {status}: {error}") from error
         raise
     with held.lock:
         held.idle.append(child)
     return _sanitised(answer)
 
 
-def _take(held: _Held) -> _Child:
+def _take(held: _Held) -> Child:
     """An idle child that still lives, or a new one."""
     while True:
         with held.lock:
             child = held.idle.pop() if held.idle else None
         if child is None:
-            return _Child()
+            return Child(worker.__name__, (ROOT,))
         if child.process.poll() is None:
             return child
         child.end()
@@ -180,11 +108,11 @@ def _take(held: _Held) -> _Child:
 def _sanitised(answer: dict[str, Any]) -> Sanitised:
     """Believe a child only as far as the kinds of values go; the frame holds whatever the HTML is."""
     if "error" in answer:
-        raise SandboxError(answer["error"])
+        raise ChildError(answer["error"])
     try:
         return Sanitised(**{name: kind(answer[name]) for name, kind in _FIELDS.items()})
     except (KeyError, TypeError, ValueError) as error:
-        raise SandboxError(f"expected the fields {list(_FIELDS)} in the answer, found {list(answer)}") from error
+        raise ChildError(f"expected the fields {list(_FIELDS)} in the answer, found {list(answer)}") from error
 
 
 def _request(html: str, inline: Mapping[str, bytes], remote_pictures: bool) -> bytes:
@@ -196,4 +124,4 @@ def _request(html: str, inline: Mapping[str, bytes], remote_pictures: bool) -> b
         }
     ).encode("ascii")
     octets = b"".join(inline.values())
-    return worker.FRAME.pack(len(head), len(octets)) + head + octets
+    return FRAME.pack(len(head), len(octets)) + head + octets

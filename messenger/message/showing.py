@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 
+from ..child_process import ChildError, TimedOut
 from . import body, document, html_text, reading, sandbox, text, transfer
 from .parse import tree
 from .sanitise import Sanitised
@@ -50,10 +51,10 @@ def _clean(raw: bytes, message: Message, remote_pictures: bool) -> tuple[Sanitis
     inline = _pictures(raw, message.html)
     try:
         return _POOL.run(message.html, inline, remote_pictures, sandbox.WALL_SECONDS), ""
-    except sandbox.TimedOut as error:
+    except TimedOut as error:
         log.warning("a mail is shown as plain text: %s", error)
         return None, "timeout"
-    except (sandbox.SandboxError, OSError) as error:
+    except (ChildError, OSError) as error:
         log.warning("a mail is shown as plain text: %s", error)
         return None, "too-complex"
 

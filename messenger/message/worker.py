@@ -11,15 +11,14 @@ import json
 import os
 import resource
 import signal
-import struct
 import sys
 import traceback
 from dataclasses import asdict
 from typing import Any
 
+from ..child_process import FRAME
 from .sanitise import sanitise
 
-FRAME = struct.Struct(">II")
 CPU_SECONDS = 5  # one job
 MEMORY = 768 * 2**20
 JOBS = 500  # then a fresh process
