@@ -33,8 +33,8 @@ def inner(raw: bytes, path: str) -> bytes:
 
 def part(raw: bytes, path: str) -> tuple[Part, bytes]:
     """As ``reading.part``, for a path: the part, numbered as in the mail it is in, and its content decoded."""
-    above, _, number = path.rpartition(SEPARATOR)
-    return reading.part(inner(raw, above) if above else raw, number)
+    above, separator, number = path.rpartition(SEPARATOR)
+    return reading.part(inner(raw, above) if separator else raw, number)
 
 
 def contents(raw: bytes, numbers: Collection[str]) -> Iterator[tuple[Part, bytes]]:

@@ -19,6 +19,7 @@ from messenger.totp import load_key as load_totp_key
 
 from . import (
     access,
+    attachment_pages,
     checks,
     context,
     delete_pages,
@@ -52,6 +53,7 @@ PAGES = (
     sessions_pages,
     delete_pages,
     mail_pages,
+    attachment_pages,
     help_pages,
 )
 

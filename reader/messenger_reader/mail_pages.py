@@ -5,24 +5,18 @@ What is in a mail is hostile. It is drawn escaped, or in the frame (docs/reader.
 """
 
 import logging
-import re
-from typing import NamedTuple
 
-from flask import abort, g, make_response, render_template, request
+from flask import abort, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from messenger import message
-from messenger.accounts import DONE
 from messenger.errors import MessengerError
 from messenger.link import reference
 from messenger.mailbox import NoSuchMessage
-from messenger.message import Message, NoSuchPart
 
-from . import entry
-from .bodies import Bodies
-from .context import context
 from .downloads import save_as
 from .list_pages import back_to_list, pages
+from .opened import audit, bodies, checked, opened
 from .own_mails import mails
 
 __all__ = ["pages"]
@@ -31,33 +25,25 @@ log = logging.getLogger(__name__)
 
 #: A plain text up to this length stands in the page itself, and grows with it; a longer one gets the frame.
 INLINE_CHARACTERS = 200_000
-# What Maildir allows and a page's address can hold; Mailbox looks again.
-NAME = re.compile(r"(?!\.)[!-.0-9;-~]{1,200}")
-
-
-class Opened(NamedTuple):
-    name: str
-    raw: bytes
-    message: Message
 
 
 @pages.get("/message/<name>")
 def show(name: str) -> ResponseReturnValue:
-    opened = _open(name)
-    _audit("read", name)
+    mail = opened(name)
+    audit("read", name)
     place = mails().place(name)
     if _is_read_by_a_person() and not (place.row and place.row.seen):
         _mark_as_read(name)
     pictures = "pictures" in request.args
-    inline = opened.message.html is None and len(opened.message.text) <= INLINE_CHARACTERS
-    shown = None if inline else _bodies().show(name, opened.raw, remote_pictures=pictures)
+    inline = mail.message.html is None and len(mail.message.text) <= INLINE_CHARACTERS
+    shown = None if inline else bodies().show(name, mail.raw, remote_pictures=pictures)
     return render_template(
         "message.html",
         name=name,
-        message=opened.message,
+        message=mail.message,
         place=place,
         reference=reference(name),
-        text=message.text_html(opened.message.text) if inline else "",
+        text=message.text_html(mail.message.text) if inline else "",
         shown=shown,
         pictures=pictures,
         sandbox=message.FRAME_SANDBOX,
@@ -68,9 +54,9 @@ def show(name: str) -> ResponseReturnValue:
 def body(name: str) -> ResponseReturnValue:
     """What is in the frame; also shown alone."""
     pictures = "pictures" in request.args
-    opened = _open(name)
-    _audit("read", name, "body")
-    shown = _bodies().show(name, opened.raw, remote_pictures=pictures)
+    mail = opened(name)
+    audit("read", name, "body")
+    shown = bodies().show(name, mail.raw, remote_pictures=pictures)
     response = make_response(shown.html)
     response.headers["Content-Security-Policy"] = message.policy(pictures)
     return response
@@ -93,25 +79,15 @@ def headers(name: str) -> ResponseReturnValue:
 
 @pages.get("/message/<name>/eml")
 def eml(name: str) -> ResponseReturnValue:
-    opened = _open(name)
-    _audit("download", name)
-    return save_as(f"{reference(name)}.eml", "message/rfc822", opened.raw)
-
-
-@pages.get("/message/<name>/attachment/<number>")
-def attachment(name: str, number: str) -> ResponseReturnValue:
-    try:
-        part, content = message.part(_open(name).raw, number)
-    except NoSuchPart:
-        abort(404)
-    _audit("download", name, f"part {number}")
-    return save_as(part.filename, part.content_type, content)
+    mail = opened(name)
+    audit("download", name)
+    return save_as(f"{reference(name)}.eml", "message/rfc822", mail.raw)
 
 
 @pages.post("/message/<name>/unread")
 def mark_as_unread(name: str) -> ResponseReturnValue:
     try:
-        folder = mails().folder_of(_checked(name))
+        folder = mails().folder_of(checked(name))
         mails().flag(name, remove="S")
     except NoSuchMessage:
         abort(404)
@@ -119,41 +95,16 @@ def mark_as_unread(name: str) -> ResponseReturnValue:
 
 
 def _face(template: str, name: str) -> str:
-    opened = _open(name)
-    _audit("read", name, template.removesuffix(".html"))
+    mail = opened(name)
+    audit("read", name, template.removesuffix(".html"))
     return render_template(
         template,
         name=name,
-        message=opened.message,
+        message=mail.message,
         place=mails().place(name),
         reference=reference(name),
-        text=message.text_html(opened.message.text),
+        text=message.text_html(mail.message.text),
     )
-
-
-def _bodies() -> Bodies:
-    return Bodies(context().config.reader.cache, g.account.address)
-
-
-def _open(name: str) -> Opened:
-    try:
-        raw = mails().read(_checked(name))
-    except NoSuchMessage:
-        abort(404)
-    return Opened(name, raw, message.read(raw))
-
-
-def _audit(event: str, name: str, face: str = "") -> None:
-    """Write down that something of the mail left the house: its code and which page, nothing that is in it."""
-    own = context()
-    detail = f"{reference(name)} {face}".rstrip()
-    own.accounts.audit(event, DONE, g.account.id, entry.client(), own.now(), detail)
-
-
-def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
-        abort(404)
-    return name
 
 
 def _is_read_by_a_person() -> bool:
