@@ -93,6 +93,6 @@ def check_templates(site: Site) -> None:
 
 def _network_address(client: str) -> str:
     try:
-        return str(ipaddress.ip_address(client))
+        return str(ipaddress.ip_address(client.partition("%")[0]))  # a scope can be any words
     except ValueError:
         return ""

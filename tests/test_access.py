@@ -101,6 +101,23 @@ def test_a_cookie_brought_along_never_becomes_a_session(site):
     assert site.get(thief, "/").status_code == 303
 
 
+def test_of_two_session_cookies_none_is_taken_and_the_log_out_ends_both(site):
+    tokens = []
+    for address in (ALICE, BOB):
+        browser = site.browser()
+        answer = site.sign_up(browser, address)
+        tokens.append(cookie_of(answer).partition(";")[0])
+    both = {**OURS, "Cookie": "; ".join(tokens)}
+
+    asked = site.browser().get("/account", base_url=PORTAL, headers=both)
+    site.browser().post("/logout", base_url=PORTAL, headers=both)
+
+    assert asked.status_code == 303
+    for token in tokens:
+        alone = site.browser().get("/account", base_url=PORTAL, headers={**OURS, "Cookie": token})
+        assert alone.status_code == 303
+
+
 def test_a_second_log_in_ends_the_session_it_came_with(site):
     browser, thief = site.browser(), site.browser()
     site.sign_up(browser)
@@ -324,6 +341,30 @@ def clients(site: Portal) -> list[str]:
 )
 def test_only_as_many_proxies_are_believed_as_the_settings_name(tmp_path, proxies, forwarded, client):
     site = portal(tmp_path, reader=f"trusted_proxies = {proxies}")
+    headers = {**OURS, "X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https"}
+    form = {"address": ALICE, "password": "not this one, sorry"}
+
+    site.browser().post("/login", base_url=PORTAL, headers=headers, data=form)
+
+    assert clients(site) == [client]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ("admin:root", "unknown"),  # as the audit writes of an administrator
+        ("<script>", "unknown"),
+        ("a" * 3000, "unknown"),
+        ("1.2.3", "unknown"),
+        ("fe80::1%admin:root", "fe80::1"),
+        ("198.51.100.7:4711", "198.51.100.7"),
+        ("[2001:DB8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+    ],
+)
+def test_what_a_proxy_hands_on_is_an_address_or_nothing(tmp_path, forwarded, client):
+    site = portal(tmp_path, reader="trusted_proxies = 1")
     headers = {**OURS, "X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https"}
     form = {"address": ALICE, "password": "not this one, sorry"}
 

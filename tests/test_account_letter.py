@@ -76,6 +76,13 @@ def test_a_letter_says_from_where_it_was_done():
     assert "Network address 2001:db8::1" in Page(html_of(mail)).shown
 
 
+def test_words_behind_a_network_address_are_left_out():
+    text = text_of(received(client="fe80::1%call us at evil.example"))
+
+    assert "fe80::1\n" in text
+    assert "evil" not in text
+
+
 @pytest.mark.parametrize("client", ["", "admin:root", "<b>", "1.2.3.4\r\nBcc: eve@example.org"])
 def test_what_is_no_network_address_is_left_out(client):
     assert "Network" not in text_of(received(client=client)) + html_of(received(client=client))

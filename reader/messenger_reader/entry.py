@@ -3,6 +3,7 @@
 Knows cookies and sessions, no page. Each step up gets a session with a new token; the one before it is over.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 
@@ -21,11 +22,23 @@ LINK_COOKIE = "__Host-link"
 CODE_CHARACTERS = 100
 #: A path of ours: not "//elsewhere", no backslash that a browser takes for a slash, nothing it would skip.
 OUR_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+#: Some proxies write the browser's port behind its address.
+WITH_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", re.ASCII)
 
 
 def client() -> str:
-    """The address the browser comes from; a proxy's word for it counts only where the settings name the proxy."""
-    return request.remote_addr or "local"
+    """The address the browser comes from; a proxy's word for it counts only where the settings name the proxy.
+
+    An address and nothing else: what a proxy hands on may be made up, and "admin:root" is what the audit calls an
+    administrator.
+    """
+    given = request.remote_addr or ""
+    found = WITH_PORT.fullmatch(given)
+    try:
+        address = ipaddress.ip_address((found[1] or found[2] if found else given).partition("%")[0])
+    except ValueError:
+        return "unknown" if given else "local"
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def our_path(given: str) -> str:
@@ -65,8 +78,7 @@ def next_epoch(account: Account) -> Account:
 
 
 def end_session() -> None:
-    token = request.cookies.get(access.COOKIE, "")
-    if token:
+    for token in request.cookies.getlist(access.COOKIE):
         context().accounts.end_session(token, client(), context().now())
 
 
