@@ -88,8 +88,12 @@ def test_sessions_that_are_over_are_thrown_away(accounts, path):
     accounts.open_session(account.id, HOME, NOW)
 
     accounts.open_session(account.id, HOME, NOW + 3600)
+    assert accounts.end_all(account.id, HOME, NOW + 3600) == 1  # the one that ran out is none to count
+    accounts.open_session(account.id, HOME, NOW + 3600)
+    later = NOW + 3600 + 8 * 3600 + 86_400
+    accounts.open_session(account.id, HOME, later)
 
-    assert rows(path, "SELECT opened FROM session") == [(NOW + 3600,)]
+    assert rows(path, "SELECT opened FROM session") == [(later,)]
 
 
 def test_a_session_tells_its_device_and_when_it_ends(accounts):
@@ -192,3 +196,44 @@ def test_a_second_factor_begun_long_ago_is_thrown_away_at_the_next_log_in(accoun
 
     assert kept is not None
     assert accounts.pending_totp(account.id) is None
+
+
+def test_a_session_that_ran_out_says_for_a_day_whose_it_was_and_lets_nobody_in(accounts):
+    account = sign_up(accounts)
+    token = accounts.open_session(account.id, HOME, NOW)
+    accounts.open_session(sign_up(accounts, BOB).id, HOME, NOW + 2000)  # throws old ones away
+
+    assert accounts.lapsed(token, NOW + 899) is None  # it is live
+    for moment in (NOW + 900, NOW + 900 + 86_399):
+        assert accounts.lapsed(token, moment) == account
+        assert accounts.session(token, moment) is None
+    assert accounts.lapsed(token, NOW + 900 + 86_400) is None
+    assert accounts.lapsed(token[:-1], NOW + 1000) is None
+
+
+def test_a_session_that_was_ended_on_purpose_is_nobodys(accounts):
+    account = sign_up(accounts)
+    out, everywhere, changed, pending, shut = (
+        accounts.open_session(account.id, HOME, NOW, pending="code" if at == 3 else "") for at in range(5)
+    )
+
+    accounts.end_session(out, HOME, NOW + 1)
+    assert accounts.lapsed(out, NOW + 1000) is None
+    assert accounts.lapsed(pending, NOW + 1000) is None
+    assert accounts.lapsed(everywhere, NOW + 1000) == account
+    accounts.disable(account.id, "admin:root", NOW + 1001)
+    accounts.enable(account.id, "admin:root", NOW + 1002)
+    for token in (everywhere, changed, shut):
+        assert accounts.lapsed(token, NOW + 1003) is None
+
+
+def test_so_many_are_allowed_in_an_hour_and_refusals_do_not_count(accounts, path):
+    account, other = sign_up(accounts), sign_up(accounts, BOB)
+
+    first = [accounts.allow("reply", account.id, 3, HOME, NOW + at) for at in range(5)]
+
+    assert first == [True, True, True, False, False]
+    assert accounts.allow("reply", other.id, 3, HOME, NOW)
+    assert accounts.allow("draft kept", account.id, 3, HOME, NOW)
+    assert not accounts.allow("reply", account.id, 3, HOME, NOW + 3599)
+    assert [accounts.allow("reply", account.id, 3, HOME, NOW + 3601) for _ in range(3)] == [True, True, False]

@@ -21,6 +21,8 @@ SEEN_SECONDS = 60
 SESSION_BYTES = 32
 #: A second factor that was begun and not confirmed is thrown away after this time.
 ENROLMENT_SECONDS = 3600
+#: So long after its end a session's token still says whose it was, and no more: what its owner was typing is kept.
+LAPSED_SECONDS = 24 * 3600
 
 _COLUMNS = f"session.id, opened, seen, client, agent, pending, {rows.ACCOUNT}"
 _BY_ID = f"SELECT {_COLUMNS} FROM session JOIN {rows.JOINED} AND account.id = session.account WHERE session.id = ?"
@@ -49,7 +51,7 @@ class Sessions(Store):
         """
         token = secrets.token_urlsafe(SESSION_BYTES)
         with self._file.writing() as db:
-            over = [now - self._idle, now - self._absolute]
+            over = [now - self._idle - LAPSED_SECONDS, now - self._absolute - LAPSED_SECONDS]
             db.execute("DELETE FROM session WHERE seen <= ? OR opened <= ?", over)
             db.execute("DELETE FROM credential WHERE kind = 'totp-new' AND created <= ?", [now - ENROLMENT_SECONDS])
             found = rows.by_id(db, account)
@@ -71,6 +73,18 @@ class Sessions(Store):
             return self._session((*row[:2], now, *row[3:]))
         # It ends by what is written down, not by what we know.
         return replace(found, seen=max(found.seen, now))
+
+    def lapsed(self, token: str, now: int) -> Account | None:
+        """Whose session *token* was, if time alone ended it, less than a day ago. It lets nobody in.
+
+        A session that was logged out, or ended with all others, is nobody's; so is one that lacked a step.
+        """
+        with self._file.reading() as db:
+            row = db.execute(_BY_ID, [rows.hashed(token)]).fetchone()
+        found = self._session(row) if row else None
+        if found is None or found.account.disabled or found.pending != FULL:
+            return None
+        return found.account if found.ends <= now < found.ends + LAPSED_SECONDS else None
 
     def sessions(self, account: int, now: int) -> list[Session]:
         """The sessions that are live, the last used first."""
@@ -99,11 +113,13 @@ class Sessions(Store):
         return ended
 
     def end_all(self, account: int, client: str, now: int, except_token: str = "") -> int:
-        """End every session of *account* but that of *except_token*; return how many there were."""
+        """End every session of *account* but that of *except_token*; return how many were live."""
         with self._file.writing() as db:
             db.execute("UPDATE account SET epoch = epoch + 1 WHERE id = ?", [account])
-            sql = "DELETE FROM session WHERE account = ? AND id <> ?"
-            ended = db.execute(sql, [account, rows.hashed(except_token)]).rowcount
+            others = [account, rows.hashed(except_token)]
+            live = "SELECT count(*) FROM session WHERE account = ? AND id <> ? AND seen > ? AND opened > ?"
+            ended = int(db.execute(live, [*others, now - self._idle, now - self._absolute]).fetchone()[0])
+            db.execute("DELETE FROM session WHERE account = ? AND id <> ?", others)
             event = "end-sessions" if client.startswith("admin:") else "log-out everywhere"
             rows.audit(db, event, DONE, rows.by_id(db, account), client, now)
         return ended

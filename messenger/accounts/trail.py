@@ -10,7 +10,7 @@ from .. import envelope
 from . import rows
 from .file import AccountsError
 from .store import Store
-from .values import Event
+from .values import BEGUN, REFUSED, Event
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,18 @@ class Trail(Store):
         except AccountsError as error:
             log.error("not in the audit: %s %s by account %s from %s: %s", event, outcome, account, client, error)
 
+    def allow(self, event: str, account: int, limit: int, client: str, now: int, detail: str = "") -> bool:
+        """Add a line that *event* has begun, unless *limit* of them are there from the last hour already.
+
+        Counted and written in one step, so that a hundred at once don't pass. Raises AccountsError where it can't be
+        written: what nobody could count is not allowed.
+        """
+        with self._file.writing() as db:
+            [count] = db.execute(_BEGUN, [account, now - 3600, event, BEGUN]).fetchone()
+            outcome = BEGUN if count < limit else REFUSED
+            rows.audit(db, event, outcome, rows.by_id(db, account), client, now, detail)
+        return outcome == BEGUN
+
     def trail(self, since: int = 0, address: str = "", limit: int = 0) -> Iterator[Event]:
         """Yield the lines, the oldest first: from *since* on, of *address*, and of those the last *limit*."""
         whose = _spelled(address)
@@ -45,6 +57,7 @@ class Trail(Store):
             first = found[-1][0] + 1 if len(found) == PAGE else None
 
 
+_BEGUN = "SELECT count(*) FROM audit WHERE account = ? AND at > ? AND event = ? AND outcome = ?"
 #: An administrator's line about somebody without an account has the address as its detail.
 _MATCHES = (
     "at >= :since AND (:address = '' OR address = :address"

@@ -11,6 +11,8 @@ from ..errors import MessengerError
 FULL, CODE, ENROL = "", "code", "enrol"
 
 DONE, REFUSED = "done", "refused"
+#: Of what another line says how it ended.
+BEGUN = "begun"
 
 #: What proves a second factor.
 TOTP, RECOVERY = "totp", "recovery"
