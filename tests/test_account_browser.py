@@ -91,6 +91,10 @@ def test_somebody_settles_in_looks_around_takes_their_mail_along_and_leaves(
     assert page.locator(".devices h2").all_inner_texts() == ["Chrome on Linux this device", "Chrome on Linux"]
     looking.at("log-ins")
     page.click("text=Log out everywhere else")
+    assert heading(page) == "Log out everywhere else"
+    looking.at("log-out from afar")
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
     assert page.locator("[role=status]").inner_text() == "One log-in is ended."
     looking.at("only here")
     other.reload()

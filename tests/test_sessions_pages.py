@@ -8,7 +8,7 @@ from messenger.accounts import CODE
 from messenger_reader.browser_words import device
 
 from .mail_pages_fixtures import deliver, logged_in, mail
-from .reader_fixtures import ALICE, BOB, portal
+from .reader_fixtures import ALICE, BOB, PASSWORD, portal
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Version/18.1 Safari/604.1"
@@ -126,7 +126,7 @@ def test_one_device_is_logged_out_and_the_others_stay(site, alice):
     page = site.get(alice, PAGE).text
     [of_phone] = [found for found in ids(page) if "Safari on iPhone" in page.partition(found)[2].partition("</li>")[0]]
 
-    answer = site.post(alice, f"{PAGE}/end", session=of_phone)
+    answer = site.post(alice, f"{PAGE}/end", session=of_phone, password=PASSWORD)
 
     assert answer.headers["Location"] == f"{PAGE}?ended=1"
     assert [is_in(site, one) for one in (alice, phone, laptop)] == [True, False, True]
@@ -136,11 +136,29 @@ def test_one_device_is_logged_out_and_the_others_stay(site, alice):
 def test_all_others_are_logged_out_at_once(site, alice):
     others = [elsewhere(site) for _ in range(3)]
 
-    answer = site.post(alice, f"{PAGE}/end-others")
+    answer = site.post(alice, f"{PAGE}/end-others", password=PASSWORD)
 
     assert answer.headers["Location"] == f"{PAGE}?ended=3"
     assert is_in(site, alice)
     assert not any(is_in(site, one) for one in others)
+
+
+def test_without_the_password_no_log_in_is_ended_and_the_page_asks_for_it(site, alice):
+    phone = elsewhere(site)
+    [of_phone] = ids(site.get(alice, PAGE).text)
+
+    asked = site.post(alice, f"{PAGE}/end", session=of_phone)
+    wrong = site.post(alice, f"{PAGE}/end", session=of_phone, password="not this one")
+    others = site.post(alice, f"{PAGE}/end-others")
+    wrong_others = site.post(alice, f"{PAGE}/end-others", password="")
+
+    assert [answer.status_code for answer in (asked, wrong, others, wrong_others)] == [200, 403, 200, 403]
+    assert ids(asked.text) == ids(wrong.text) == [of_phone]
+    assert "Safari on iPhone" in asked.text
+    assert 'role="alert"' not in asked.text + others.text
+    assert "This is not your password." in wrong.text
+    assert "This is not your password." in wrong_others.text
+    assert is_in(site, phone)
 
 
 def test_nobody_ends_the_log_in_of_somebody_else(site, alice, accounts):
@@ -148,7 +166,7 @@ def test_nobody_ends_the_log_in_of_somebody_else(site, alice, accounts):
     [of_bob] = accounts.sessions(2, int(site.clock.now))
 
     answer = site.post(alice, f"{PAGE}/end", session=of_bob.id)
-    site.post(alice, f"{PAGE}/end-others")
+    site.post(alice, f"{PAGE}/end-others", password=PASSWORD)
 
     assert answer.headers["Location"] == f"{PAGE}?ended=0"
     assert is_in(site, bob)

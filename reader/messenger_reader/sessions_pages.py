@@ -1,8 +1,11 @@
-"""Where somebody is logged in: a list, and log-outs from afar. Also, on every page, when this log-in ends."""
+"""Where somebody is logged in: a list, and log-outs from afar. Also, on every page, when this log-in ends.
+
+A log-out from afar wants the password: whoever found a browser open could shut the owner out elsewhere.
+"""
 
 import re
 
-from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from messenger.accounts import FULL, Session
@@ -34,12 +37,18 @@ def overview() -> ResponseReturnValue:
 @pages.post("/account/sessions/end")
 def end() -> ResponseReturnValue:
     own = context()
-    ended = own.accounts.end_one(g.account.id, request.form.get("session", ""), entry.client(), own.now())
+    wanted = request.form.get("session", "")
+    one = next((one for one in own.accounts.sessions(g.account.id, own.now()) if one.id == wanted), None)
+    if one and (page := _password_page(one)):
+        return page
+    ended = own.accounts.end_one(g.account.id, wanted, entry.client(), own.now())
     return redirect(url_for(".overview", ended=int(ended)), 303)
 
 
 @pages.post("/account/sessions/end-others")
 def end_others() -> ResponseReturnValue:
+    if page := _password_page():
+        return page
     own = context()
     token = request.cookies.get(access.COOKIE, "")
     ended = own.accounts.end_all(g.account.id, entry.client(), own.now(), except_token=token)
@@ -65,6 +74,14 @@ def _here() -> str | None:
     if request.method == "GET" and request.url_rule:
         return access.this_page()
     return request.path if adapter and "GET" in adapter.allowed_methods() else None
+
+
+def _password_page(one: Session | None = None) -> Response | None:
+    """The page that asks for the password before *one*, or all others, are ended; None once it is given."""
+    problem = entry.password_problem() if "password" in request.form else entry.Problem("", 200)
+    if problem is None:
+        return None
+    return problem.answer(render_template("end_session.html", one=one, name_of=_name_of, error=problem.words))
 
 
 def _note() -> str:
