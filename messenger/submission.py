@@ -1,7 +1,7 @@
 """Hand a finished mail to the mail system: by sendmail(1), or by SMTP to a port of its own.
 
-When ``submit`` returns, the mail is in the mail system's queue, on disk. Whatever goes wrong is temporary: the mail
-that the notice is about waits in the sender's queue meanwhile. Knows nothing of what it hands over.
+When ``submit`` returns, the mail is in the mail system's queue, on disk. Whatever goes wrong is temporary, and the mail
+isn't there, unless the error is SubmissionUnclear. Knows nothing of what it hands over.
 """
 
 import contextlib
@@ -31,6 +31,14 @@ class SubmissionError(MessengerError):
     """The mail system didn't take the mail."""
 
     temporary = True
+
+
+class SubmissionUnclear(SubmissionError):
+    """The mail system may have taken the mail: all of it went there, and no answer came back."""
+
+
+class _NoAnswer(smtplib.SMTPServerDisconnected):
+    """The connection broke, or it took too long, when nothing but the answer to the whole mail was missing."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ def _by_sendmail(message: bytes, mail_from: str, rcpt_tos: Sequence[str], sendma
             f"{sendmail[0]} isn't there: install Postfix, or set sendmail or smtp under [notice]"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise SubmissionError(f"{sendmail[0]} took longer than {TIMEOUT_SECONDS} s") from error
+        raise SubmissionUnclear(f"{sendmail[0]} took longer than {TIMEOUT_SECONDS} s") from error
     except OSError as error:
         raise SubmissionError(f"can't run {sendmail[0]}: {error.strerror}") from error
     if status != 0:
@@ -177,6 +185,8 @@ def _by_smtp(message: bytes, mail_from: str, rcpt_tos: Sequence[str], server: st
             _converse(smtp, message, mail_from, rcpt_tos)
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 smtp.quit()
+    except _NoAnswer as error:
+        raise SubmissionUnclear(f"SMTP to {server}: {_one_line(str(error))}") from error
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise SubmissionError(f"SMTP to {server}: {_one_line(str(error))}") from error
 
@@ -205,7 +215,10 @@ def _converse(smtp: smtplib.SMTP, message: bytes, mail_from: str, rcpt_tos: Sequ
     mail = " ".join((f"MAIL FROM:<{mail_from}>", *options))
     _ask(smtp, [(250, mail), *((250, f"RCPT TO:<{address}>") for address in rcpt_tos), (354, "DATA")])
     smtp.send(_content(message))
-    code, said = smtp.getreply()
+    try:
+        code, said = smtp.getreply()
+    except smtplib.SMTPServerDisconnected as error:
+        raise _NoAnswer(f"no answer to the mail: {error}") from error
     if code != 250:
         raise smtplib.SMTPDataError(code, said)
 

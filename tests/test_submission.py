@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from demo.postfix import CATCH, PrivatePostfix, free_port
 from messenger import submission
 from messenger.notify import Notice, Site, letter
-from messenger.submission import Route, SubmissionError, submit
+from messenger.submission import Route, SubmissionError, SubmissionUnclear, submit
 
 MAIL = b"From: notice@portal.example.org\r\nTo: anna@example.org\r\n\r\nHello\r\n.\r\nEnd\r\n"
 
@@ -399,6 +399,19 @@ def test_a_server_that_says_nothing_is_temporary(server, monkeypatch):
 
     with pytest.raises(SubmissionError, match="timed out"):
         submit(MAIL, "a@b.example", ["anna@example.org"], smtp.route)
+
+
+def test_a_server_that_took_all_of_the_mail_and_says_nothing_leaves_it_unclear(server, monkeypatch):
+    monkeypatch.setattr(submission, "TIMEOUT_SECONDS", 0.3)
+    silent, unwilling = server({"end": ""}), server({"end": "452 disk full"})
+
+    with pytest.raises(SubmissionUnclear, match="no answer to the mail"):
+        submit(MAIL, "a@b.example", ["anna@example.org"], silent.route)
+    with pytest.raises(SubmissionError) as refusal:
+        submit(MAIL, "a@b.example", ["anna@example.org"], unwilling.route)
+
+    assert len(silent.mails) == 1
+    assert not isinstance(refusal.value, SubmissionUnclear)
 
 
 # -- a real Postfix
