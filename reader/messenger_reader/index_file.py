@@ -14,8 +14,10 @@ from typing import TypeVar
 from messenger import cache_folder
 from messenger.errors import MessengerError
 
+from . import index_contents
+
 #: Any change to SCHEMA, or to what a column means, needs another number here.
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE folder (
     folder TEXT PRIMARY KEY,
@@ -29,12 +31,13 @@ CREATE TABLE mail (
     subject TEXT, sender_name TEXT, sender_address TEXT, suspicious INTEGER,
     recipient_name TEXT, recipient_address TEXT, recipient_suspicious INTEGER, recipients INTEGER,
     attachments INTEGER, preview TEXT,
+    content INTEGER, -- see index_contents.py
     PRIMARY KEY (folder, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mail_by_age ON mail (folder, received, name);
 CREATE INDEX mail_by_name ON mail (name);
 CREATE INDEX mail_unread ON mail (folder) WHERE instr(flags, 'S') = 0;
-CREATE TABLE act ( -- what was moved last, so that it can be undone: see acts.py
+CREATE TABLE act ( -- what was moved last, so that it can be undone: see done.py
     token TEXT PRIMARY KEY, made REAL NOT NULL, act TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
@@ -87,6 +90,24 @@ def _locked(path: Path, how: int) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether nobody else is filling the index at *path*, in this process or another; if so, nobody will be.
+
+    Reading it and writing its other tables needs no such leave.
+    """
+    cache_folder.make(path.parent)
+    descriptor = os.open(path.with_suffix(".filling"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
 def _throw_away(path: Path) -> None:
     with _locked(path, fcntl.LOCK_EX):
         for suffix in ("", "-wal", "-shm", "-journal"):
@@ -99,6 +120,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")  # words of a deleted mail don't stay in what is left free
         if _version(connection) != VERSION:
             _create(connection)
     except BaseException:
@@ -115,7 +137,7 @@ def _create(connection: sqlite3.Connection) -> None:
     """Fill an empty file; one of another version has the tables already and so counts as broken."""
     connection.execute("BEGIN IMMEDIATE")
     if _version(connection) != VERSION:  # else another process was quicker
-        for statement in SCHEMA.split(";"):
+        for statement in (*SCHEMA.split(";"), *index_contents.SCHEMA):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")

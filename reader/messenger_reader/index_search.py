@@ -1,0 +1,127 @@
+"""Find mails in an index: shelf by shelf, newest first, until a page is full or the time is up.
+
+Nothing that was typed gets to SQLite but as a parameter, and to FTS5 but as quoted words.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from .index_contents import CARD, Card, card, text_of
+from .index_words import TOP, Shelf, shelves
+from .search_query import Term
+from .word_forms import spellings
+
+#: Where a search without words looks, if one of these is wanted: only at such mails.
+_ALL = "content c CROSS JOIN mail m ON m.content = c.id AND m.content > 0"
+_STARRED = "mail m INDEXED BY mail_starred_inside CROSS JOIN content c ON c.id = m.content"
+_UNREAD = "mail m INDEXED BY mail_unread_inside CROSS JOIN content c ON c.id = m.content"
+_FILES = "content c INDEXED BY content_with_files CROSS JOIN mail m ON m.content = c.id AND m.content > 0"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A query whose folders and days have been looked up."""
+
+    needed: tuple[Term, ...] = ()
+    excluded: tuple[Term, ...] = ()
+    attachment: bool | None = None
+    unread: bool | None = None
+    starred: bool | None = None
+    folder: str | None = None
+    not_in: tuple[str, ...] = ()
+    #: Numbers of mails (index_contents.first_id): from, and up to but without.
+    low: int = 0
+    high: int = TOP
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of hits, newest first, each once, with the text of each."""
+
+    cards: tuple[Card, ...]
+    texts: tuple[str, ...]
+    #: Where the next page begins; None if there is none.
+    older: int | None
+    #: The time was up before the page was full: what lies below ``older`` has not been searched yet.
+    unfinished: bool = False
+
+
+def search(db: sqlite3.Connection, wanted: Wanted, size: int, time_is_up: Callable[[], bool]) -> Found:
+    """Up to *size* hits. A shelf is searched to its end, whatever the time."""
+    cards: dict[int, Card] = {}
+    for shelf, low, high in _ranges(db, wanted):
+        for one in _hits(db, shelf, replace(wanted, low=low, high=high)):
+            if one.id not in cards and len(cards) == size:
+                return _found(db, cards, min(cards))
+            cards.setdefault(one.id, one)  # in two folders, it is one mail
+        if time_is_up() and low > wanted.low:
+            return _found(db, cards, low, unfinished=True)
+    return _found(db, cards, None)
+
+
+def _found(db: sqlite3.Connection, cards: dict[int, Card], older: int | None, unfinished: bool = False) -> Found:
+    return Found(tuple(cards.values()), tuple(text_of(db, at) for at in cards), older, unfinished)
+
+
+def _ranges(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Shelf, int, int]]:
+    """Every shelf with what of it may be wanted."""
+    end = TOP
+    for shelf in shelves(db):
+        low, high = max(shelf.low, wanted.low), min(end, wanted.high)
+        if low < high:
+            yield shelf, low, high
+        end = shelf.low
+
+
+def _hits(db: sqlite3.Connection, shelf: Shelf, wanted: Wanted) -> Iterator[Card]:
+    conditions, values = ["c.id >= ?", "c.id < ?"], [wanted.low, wanted.high]
+    expression = match_expression(wanted.needed, wanted.excluded)
+    words = f"words_{shelf.number}"
+    if wanted.needed:
+        source = f"{words} w CROSS JOIN {_ALL} AND c.id = w.rowid"
+        conditions, order = [f"{words} MATCH ?", "w.rowid >= ?", "w.rowid < ?"], "w.rowid"
+        parameters: list[object] = [expression, *values]
+    else:
+        driver = _STARRED if wanted.starred else _UNREAD if wanted.unread else _FILES if wanted.attachment else _ALL
+        source, order, parameters = driver, "c.id", list(values)
+        if driver in (_STARRED, _UNREAD):
+            conditions, order = ["m.content >= ?", "m.content < ?"], "m.content"
+        if wanted.excluded:
+            conditions.append(f"c.id NOT IN (SELECT rowid FROM {words} WHERE {words} MATCH ?)")  # noqa: S608 -- our own words
+            parameters.append(expression)
+    for condition, given in _filters(wanted):
+        conditions.append(condition)
+        parameters += given
+    query = f"SELECT {CARD} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} DESC"  # noqa: S608 -- our own words
+    return (card(row) for row in db.execute(query, parameters))
+
+
+def _filters(wanted: Wanted) -> Iterator[tuple[str, list[object]]]:
+    if wanted.attachment is not None:
+        yield f"c.has_files = {int(wanted.attachment)}", []
+    if wanted.unread is not None:
+        yield f"instr(m.flags, 'S') {'=' if wanted.unread else '>'} 0", []
+    if wanted.starred is not None:
+        yield f"instr(m.flags, 'F') {'>' if wanted.starred else '='} 0", []
+    if wanted.folder is not None:
+        yield "m.folder = ?", [wanted.folder]
+    for folder in wanted.not_in:
+        yield "m.folder <> ?", [folder]
+
+
+def match_expression(needed: tuple[Term, ...], excluded: tuple[Term, ...]) -> str:
+    """What FTS5 is asked (https://www.sqlite.org/fts5.html#full_text_query_syntax)."""
+    without = " OR ".join(map(_term, excluded))
+    if not needed:
+        return without
+    words = " AND ".join(map(_term, needed))
+    return f"({words}) NOT ({without})" if without else words
+
+
+def _term(term: Term) -> str:
+    star = " *" if term.prefix else ""
+    # A quote in a word is no letter, so nothing is lost with it.
+    phrases = (f'"{one.replace(chr(34), " ")}"{star}' for one in spellings(term.words))
+    either = " OR ".join(phrases)
+    return f"{{{term.column}}} : ({either})" if term.column else f"({either})"
