@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 
-from . import mailbox_delivery, mailbox_moving
+from . import mailbox_delivery, mailbox_moving, quota
 from .errors import MessengerError
 from .mailbox_listing import Changes, Entry, changes, entries
 from .mailbox_moving import files, merged, rename
@@ -32,8 +32,19 @@ from .maildir import (
     is_name,
     opened,
 )
+from .quota import Usage
 
-__all__ = ["Changes", "Entry", "Mailbox", "MailboxError", "NoSuchMessage", "address_of", "mailbox_of", "path_of"]
+__all__ = [
+    "Changes",
+    "Entry",
+    "Mailbox",
+    "MailboxError",
+    "NoSuchMessage",
+    "Usage",
+    "address_of",
+    "mailbox_of",
+    "path_of",
+]
 
 #: Where mail goes that its owner doesn't want to see any more. What lies there is not delivered again.
 TRASH = "Trash"
@@ -84,6 +95,24 @@ class Mailbox:
         except NoSuchFolder:
             return 0, 0
 
+    def usage(self, limit: int, now: float) -> Usage:
+        """Return what is kept here, without the trash, of the quota *limit* in octets (0: none); *now* in Unix seconds.
+
+        It reads one small file, which other Maildir++ programs read too; after changes by another program, or some
+        hundred of ours, it counts all messages.
+        """
+        try:
+            with self._opened("") as place:
+                return quota.usage(place.base, place.tmp, limit, now)
+        except NoSuchFolder:
+            return Usage(0, 0, limit)
+
+    def has(self, name: str) -> bool:
+        """Tell whether ``deliver`` would find the message there already."""
+        with suppress(NoSuchFolder), self._opened("") as place:
+            return self._had(place, name, "")
+        return False
+
     def ensure(self) -> None:
         """Make the empty mailbox, unless it is there: what else belongs to the person lies beside it."""
         with self._opened("", create=True):
@@ -105,7 +134,10 @@ class Mailbox:
             target = place.cur if info else place.new
             try:
                 written = mailbox_delivery.write(raw, temporary, place.tmp)
-                linked = mailbox_delivery.link(temporary, place.tmp, name + info, target)
+                with quota.change(place.base, folder) as tally:
+                    linked = mailbox_delivery.link(temporary, place.tmp, name + info, target)
+                    if linked:
+                        tally.of(folder).add(len(raw))
                 os.fsync(target)
             finally:
                 with suppress(OSError):
@@ -114,7 +146,11 @@ class Mailbox:
                 mailbox_delivery.remove_leftovers(place.tmp, written.st_mtime)
             if os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - TICK_NANOSECONDS:
                 return linked  # nothing has come to cur/ since we looked there
-            return linked and not mailbox_delivery.withdrawn(place, name, written.st_ino)
+            with quota.change(place.base, folder) as tally:
+                withdrawn = linked and mailbox_delivery.withdrawn(place, name, written.st_ino)
+                if withdrawn:
+                    tally.of(folder).take(len(raw))
+            return linked and not withdrawn
 
     def list(self, folder: str = "", new_only: bool = False) -> list[Entry]:
         """Return the messages of *folder*, in no order: all of them, or what lies in new/. One stat for each."""
@@ -148,9 +184,9 @@ class Mailbox:
     def flag(self, name: str, add: str = "", remove: str = "", folder: str = "") -> str:
         """Add and remove flags, and return those it has now. The message counts as seen by a mail client after this."""
         added, removed = checked_flags(add), checked_flags(remove)
-        with self._found(name, folder) as place:
+        with self._found(name, folder) as place, quota.change(place.base, folder) as tally:
             for directory, file_name in files(place, name):
-                if merged(place, directory, name):
+                if merged(place, directory, name, tally.of(folder)):
                     continue
                 flags = flags_with(file_name, added, removed)
                 with suppress(FileNotFoundError):
@@ -177,8 +213,12 @@ class Mailbox:
     def move_all(self, names: Iterable[str], folder: str, to: str) -> dict[str, str]:
         """Move messages as ``move`` does; return those that were there, each with its flags."""
         try:
-            with self._opened(folder) as place, self._opened(to, create=True) as target:
-                return mailbox_moving.moved(place, target, names)
+            with (
+                self._opened(folder) as place,
+                self._opened(to, create=True) as target,
+                quota.change(place.base, folder) as tally,
+            ):
+                return mailbox_moving.moved(place, target, names, tally.of(folder), tally.of(to))
         except NoSuchFolder:
             return {}
 
@@ -189,14 +229,14 @@ class Mailbox:
 
     def remove_all(self, names: Iterable[str], folder: str) -> set[str]:
         """Remove messages as ``remove`` does; return those that were there."""
-        with suppress(NoSuchFolder), self._opened(folder) as place:
-            return mailbox_moving.removed(place, names)
+        with suppress(NoSuchFolder), self._opened(folder) as place, quota.change(place.base, folder) as tally:
+            return mailbox_moving.removed(place, names, tally.of(folder))
         return set()
 
     def empty(self, folder: str) -> int:
         """Remove every message of *folder* for good; return how many there were."""
-        with suppress(NoSuchFolder), self._opened(folder) as place:
-            return mailbox_moving.emptied(place)
+        with suppress(NoSuchFolder), self._opened(folder) as place, quota.change(place.base, folder) as tally:
+            return mailbox_moving.emptied(place, tally.of(folder))
         return 0
 
     def delete(self) -> None:

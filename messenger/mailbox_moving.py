@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from .maildir import INFO, Folder, is_name, split
+from .quota import Side, size_of
 
 #: How often a message may change its file's name under our hands before we give up.
 TRIES = 8
@@ -31,7 +32,7 @@ def files(place: Folder, name: str, thorough: bool = True) -> Iterator[File]:
         yield found
 
 
-def merged(place: Folder, directory: int, name: str) -> bool:
+def merged(place: Folder, directory: int, name: str, count: Side) -> bool:
     """Put a copy in new/ over one in cur/, where two deliveries of one mail left both: a rename never loses the last.
 
     It happens when the first is opened in the moment before the second looks for it (``mailbox_delivery.withdrawn``).
@@ -40,11 +41,13 @@ def merged(place: Folder, directory: int, name: str) -> bool:
     if seen is None:
         return False
     with suppress(FileNotFoundError):
+        octets = size_of(seen, place.cur)
         rename(name, place.new, seen, place.cur)
+        count.take(octets)
     return True
 
 
-def moved(place: Folder, target: Folder, names: Iterable[str]) -> dict[str, str]:
+def moved(place: Folder, target: Folder, names: Iterable[str], left: Side, come: Side) -> dict[str, str]:
     """Move messages from *place* to *target*; return those that were there, with their flags. On disk after this.
 
     An IMAP server's keywords stay behind: their letters mean something else in each folder.
@@ -53,15 +56,21 @@ def moved(place: Folder, target: Folder, names: Iterable[str]) -> dict[str, str]
 
     def move(name: str, found: Iterator[File]) -> bool:
         for directory, file_name in found:
-            if merged(place, directory, name):
+            if merged(place, directory, name, left):
                 continue
             kept = "".join(flag for flag in flags(file_name) if flag.isupper())
             # A copy of it may lie in the target already, after a power cut: the one goes over the other.
-            there = target.seen_file_of(name) or name + INFO + kept
+            copy = target.seen_file_of(name)
+            there = copy or name + INFO + kept
             with suppress(FileNotFoundError):
+                octets = size_of(file_name, directory)
+                replaced = size_of(copy, target.cur) if copy and not _same(place, target) else None
                 rename(file_name, directory, there, target.cur)
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=target.new)
+                left.take(octets)
+                come.add(octets)
+                if replaced is not None:
+                    come.take(replaced)
+                _unlink(name, target.new, come)
                 flags_of[name] = flags(there)
                 return True
         return False
@@ -74,16 +83,15 @@ def moved(place: Folder, target: Folder, names: Iterable[str]) -> dict[str, str]
     return flags_of
 
 
-def removed(place: Folder, names: Iterable[str]) -> set[str]:
+def removed(place: Folder, names: Iterable[str], left: Side) -> set[str]:
     """Remove messages for good; return those that were there. They stay gone after a power cut."""
     gone: set[str] = set()
 
     def remove(name: str, found: Iterator[File]) -> bool:
         for directory, file_name in found:
-            if merged(place, directory, name):
+            if merged(place, directory, name, left):
                 continue
-            with suppress(FileNotFoundError):
-                os.unlink(file_name, dir_fd=directory)
+            if _unlink(file_name, directory, left):
                 gone.add(name)
                 return True
         return False
@@ -95,15 +103,14 @@ def removed(place: Folder, names: Iterable[str]) -> set[str]:
     return gone
 
 
-def emptied(place: Folder) -> int:
+def emptied(place: Folder, left: Side) -> int:
     """Remove every message there is; return how many. What is no message stays."""
     count = 0
     for directory in (place.new, place.cur):
         for file_name in os.listdir(directory):  # noqa: PTH208 -- pathlib knows no descriptors
             if split(file_name) is not None:
-                with suppress(FileNotFoundError, IsADirectoryError):
-                    os.unlink(file_name, dir_fd=directory)
-                    count += 1
+                with suppress(IsADirectoryError):
+                    count += _unlink(file_name, directory, left)
         os.fsync(directory)
     return count
 
@@ -115,6 +122,21 @@ def _each(place: Folder, names: Iterable[str], act: Callable[[str, Iterator[File
     for name in missed:
         if name in there:
             act(name, files(place, name))
+
+
+def _same(place: Folder, target: Folder) -> bool:
+    return os.path.samestat(os.fstat(place.base), os.fstat(target.base))
+
+
+def _unlink(file_name: str, directory: int, count: Side) -> bool:
+    """Remove a file; False if it isn't there."""
+    try:
+        octets = size_of(file_name, directory)
+        os.unlink(file_name, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    count.take(octets)
+    return True
 
 
 def rename(file_name: str, directory: int, new_name: str, target: int) -> None:

@@ -37,6 +37,14 @@ default_internal_group = {internal_group}
 default_login_user = {login_user}
 first_valid_uid = 1
 mail_location = maildir:{mail_root}/%Ld/%Ln/Maildir
+mail_plugins = quota
+plugin {{
+  quota = maildir:User quota
+  quota_rule = Trash:ignore
+}}
+protocol imap {{
+  mail_plugins = quota imap_quota
+}}
 passdb {{
   driver = static
   args = password=secret
@@ -285,3 +293,36 @@ def test_files_of_the_imap_server_are_no_messages(served, anna):
 
     assert any(path.name.startswith("dovecot") for path in anna.root.iterdir())
     assert [entry.name for entry in anna.list()] == [NAME]
+
+
+def quota_of(client):
+    """Kibibytes that are used, and those of the quota, as the IMAP server tells them (RFC 2087)."""
+    _, (_, answers) = client.getquotaroot("INBOX")
+    storage = re.search(rb"STORAGE (\d+) (\d+)", b" ".join(answers))
+    assert storage, answers
+    return tuple(map(int, storage.groups()))
+
+
+def test_the_imap_server_takes_our_quota_and_agrees_on_what_is_used(served, anna):
+    limit = 1_024_000
+    anna.deliver(b"x" * 100 * 1024, "first")
+    anna.deliver(b"x" * 50 * 1024, "second")
+    anna.deliver(b"x" * 30 * 1024, "third", "Trash", flags="S")
+    anna.usage(limit, time.time())
+    anna.deliver(b"x" * 25 * 1024, "fourth")
+    anna.move("second", "", "Trash")
+
+    with served.imap() as client:
+        assert quota_of(client) == (125, 1000)
+        client.create("Archive")
+        client.append("Archive", None, None, b"y" * 10 * 1024)
+        client.store("1", "+FLAGS", "\\Deleted")
+        client.expunge()
+        assert quota_of(client) in ((35, 1000), (110, 1000))
+        by_dovecot = quota_of(client)[0] * 1024
+
+    kept = anna.usage(limit, time.time())
+    counted = sum(entry.size for folder in ("", "Archive") for entry in anna.list(folder))
+    assert (kept.octets, counted) == (by_dovecot, by_dovecot)
+    (anna.root / "maildirsize").unlink()
+    assert anna.usage(limit, time.time()) == kept
