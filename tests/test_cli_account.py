@@ -295,7 +295,7 @@ def test_a_second_factor_that_was_lost_is_taken_off_and_its_owner_told(desk):
     assert accounts.find(ALICE).second_factor is False
     assert accounts.recovery_left(accounts.find(ALICE).id) == 0
     assert (done.status, done.err) == (0, "")
-    assert done.out.endswith("the password alone is enough now\n")
+    assert done.out.endswith("the password alone is enough now. A letter tells the owner.\n")
     assert "have removed the authenticator app" in text_of(desk.letters()[0]).replace("\n", " ")
     assert ("reset-totp", by()) in events(desk)
 
@@ -307,7 +307,7 @@ def test_where_everybody_needs_one_the_next_log_in_sets_up_another_second_factor
 
     done = desk.account("reset-totp", ALICE)
 
-    assert done.out.endswith("the next log-in sets another one up\n")
+    assert done.out.endswith("the next log-in sets another one up. A letter tells the owner.\n")
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_mail_goes_with_its_account_when_asked_for_and_all_the_reader_kept_of_it
 
     done = desk.account("delete", ALICE, "--with-mail", "--yes")
 
-    assert done.out == f"{ALICE}: account deleted, and the mailbox with 1 message\n"
+    assert done.out == f"{ALICE}: account deleted, and the mailbox with 1 message. A letter tells the owner.\n"
     assert not desk.mailbox(ALICE).root.parent.exists()
     assert not kept.exists()
     assert desk.accounts().find(ALICE) is None
@@ -383,7 +383,7 @@ def test_where_there_is_no_mail_none_is_said_to_be_deleted(desk):
 
     done = desk.account("delete", ALICE, "--with-mail", "--yes")
 
-    assert done.out == f"{ALICE}: account deleted; there was no mailbox\n"
+    assert done.out == f"{ALICE}: account deleted; there was no mailbox. A letter tells the owner.\n"
     assert [event for event, _ in events(desk, "--account", ALICE)] == ["sign-up", "delete"]
 
 

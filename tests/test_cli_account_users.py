@@ -155,6 +155,16 @@ def test_where_even_the_folder_is_shut_the_readers_own_user_is_named(folder):
     assert "sudo -u messenger-reader messenger" in done.stderr
 
 
+def test_where_root_is_the_owner_nobody_is_told_to_become_root_in_two_ways(folder):
+    os.chown(database_of(folder).parent, 0, 0)
+    database_of(folder).parent.chmod(0o700)
+
+    done = run(folder, "account", "list", user=OTHER)
+
+    assert done.returncode == 77
+    assert done.stderr.endswith(": for root alone; run it as root\n")
+
+
 def test_an_owner_without_the_right_to_write_is_told_to_give_it_back(folder):
     database_of(folder).parent.chmod(0o500)
 

@@ -52,7 +52,8 @@ class Act:
             act = {"address": self.address, "act": self.name, "changed": self.changed, "letter": self.letter}
             echo_json(act | self.more)
         else:
-            click.echo(f"{self.address}: {self.said}")
+            told = ". A letter tells the owner." if self.letter == "sent" else ""
+            click.echo(f"{self.address}: {self.said}{told}")
         for trouble in self.troubles:
             click.echo(f"messenger: {trouble}", err=True)
         return status.TEMPORARY if self.troubles else status.OK

@@ -123,6 +123,8 @@ def _not_allowed(database: Path, owner: int | None) -> Failed:
         name = f"#{owner}"
     if owner == os.geteuid():
         text = f"{database}: its owner, {name}, can't write it or its folder; give back that right with chmod or chown"
+    elif owner == 0:
+        text = f"{database}: for root alone; run it as root"
     else:
         text = f"{database}: for {name} alone; run it as root, or: sudo -u {name} messenger …"
     return Failed(text, NO_PERMISSION)
