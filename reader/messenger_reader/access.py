@@ -59,6 +59,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    # Not for names below ours: they are somebody else's to serve, perhaps without HTTPS (docs/asvs.md, V3.4.1).
     "Strict-Transport-Security": "max-age=63072000",
     "Cache-Control": "no-store",
 }
