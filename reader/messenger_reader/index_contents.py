@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from messenger.message import Person
 
-from .index_words import Text, packed, put, unpacked
+from . import index_words
+from .index_words import Text, packed, unpacked
 from .mail_contents import Contents
 
 SCHEMA = (
@@ -127,7 +128,10 @@ def keep(db: sqlite3.Connection, found: Iterable[tuple[Waiting, Contents | None]
     """Keep what was found in mails, in one transaction; None for one that couldn't be read."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        put(db, list(_kept(db, found)))
+        for at, name, inside in sorted(_new(db, found), key=lambda one: one[0]):  # FTS5 likes them in order
+            _insert(db, at, name, inside)
+            text = Text(at, inside.subject, inside.senders, inside.recipients, inside.text, inside.files)
+            index_words.put(db, text)
     except BaseException:
         if db.in_transaction:  # SQLite has ended it by itself when the disk is full
             db.execute("ROLLBACK")
@@ -141,27 +145,31 @@ def text_of(db: sqlite3.Connection, at: int) -> str:
     return unpacked(found[0]) if found else ""
 
 
-def _kept(db: sqlite3.Connection, found: Iterable[tuple[Waiting, Contents | None]]) -> Iterator[Text]:
+def _new(
+    db: sqlite3.Connection, found: Iterable[tuple[Waiting, Contents | None]]
+) -> Iterator[tuple[int, str, Contents]]:
+    """Say in ``mail`` that these have been looked into, and return those that nobody had before."""
+    taken: set[int] = set()
     for mail, inside in found:
         if inside is None:
             # Only there: another folder may have it, readable.
             db.execute("UPDATE mail SET content = 0 WHERE folder = ? AND name = ? AND content IS NULL", mail[:2])
             continue
         row = db.execute("SELECT id FROM content WHERE name = ?", (mail.name,)).fetchone()
-        at = row[0] if row else _id_for(db, mail)
+        at = row[0] if row else _id_for(db, mail, taken)
         # In whatever folders it is by now; in none, if it was deleted meanwhile.
         there = db.execute("UPDATE mail SET content = ? WHERE name = ? AND content IS NULL", (at, mail.name)).rowcount
         if there and not row:
-            _insert(db, at, mail.name, inside)
-            yield Text(at, inside.subject, inside.senders, inside.recipients, inside.text, inside.files)
+            taken.add(at)
+            yield at, mail.name, inside
 
 
-def _id_for(db: sqlite3.Connection, mail: Waiting) -> int:
+def _id_for(db: sqlite3.Connection, mail: Waiting, not_these: set[int]) -> int:
     spread = int.from_bytes(sha256(mail.name.encode()).digest()[:4], "big") % (1 << _SAME_SECOND_BITS)
     at = first_id(mail.received) + spread or 1
     # A stale number is still written on its shelf.
     taken = "SELECT 1 FROM content WHERE id = ?1 UNION ALL SELECT 1 FROM stale WHERE id = ?1"
-    while db.execute(taken, (at,)).fetchone():
+    while at in not_these or db.execute(taken, (at,)).fetchone():
         at += 1
     return at
 

@@ -47,31 +47,33 @@ def _top(db: sqlite3.Connection, key: bytes) -> bytes:
     """The Message-ID that *key*'s own mail names as the beginning, and so on."""
     seen = {key}
     for _ in range(STEPS):
-        # Of several mails with one Message-ID the first that came counts: who forges one, comes later.
-        found = db.execute(
-            "SELECT root FROM content WHERE message_id = ? ORDER BY id LIMIT 1", (key,)
-        ).fetchone()  # fmt: skip
-        if found is None or found[0] in seen:
+        _, above = _first(db, key)
+        if not above or above in seen:
             break
-        key = found[0]
+        key = above
         seen.add(key)
     return key
 
 
 def _below(db: sqlite3.Connection, key: bytes) -> set[int]:
-    """The numbers of the mails that began with *key*, or with one of those, newest ones first if there are many."""
-    ids: set[int] = set()
-    keys, at = [key], 0
-    seen = {key}
-    while at < len(keys) and len(ids) < LOOKED_AT:
-        rows = db.execute(
-            "SELECT id, message_id FROM content WHERE root = ?1"
-            " UNION SELECT id, message_id FROM content WHERE message_id = ?1 ORDER BY id DESC LIMIT ?2",
-            (keys[at], LOOKED_AT),
-        ).fetchall()
-        ids.update(one for one, _ in rows)
-        fresh = {message_id for _, message_id in rows if message_id} - seen
+    """The numbers of the mails that began with *key*, or with one of those; of too many the newest."""
+    query = "SELECT id, message_id FROM content WHERE {} = ? ORDER BY id DESC LIMIT ?"
+    ids = {at for at, _ in db.execute(query.format("message_id"), (key, LOOKED_AT))}
+    keys, seen = [key], {key}
+    while keys and len(ids) < LOOKED_AT:
+        rows = db.execute(query.format("root"), (keys.pop(), LOOKED_AT)).fetchall()
+        ids.update(at for at, _ in rows)
+        fresh = {message_id for at, message_id in rows if message_id and _first(db, message_id)[0] == at}
+        keys += fresh - seen
         seen |= fresh
-        keys += fresh
-        at += 1
     return ids
+
+
+def _first(db: sqlite3.Connection, message_id: bytes) -> tuple[int, bytes]:
+    """Number and beginning of the mail with that Message-ID, or 0 and nothing.
+
+    Of several the first that came counts: who forges one, comes later.
+    """
+    query = "SELECT id, root FROM content WHERE message_id = ? ORDER BY id LIMIT 1"
+    at, root = db.execute(query, (message_id,)).fetchone() or (0, b"")
+    return at, root

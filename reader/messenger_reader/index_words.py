@@ -8,7 +8,7 @@ shelf is made anew, by ``tidy``. Whoever writes here holds the lock of ``index_f
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .word_forms import spaced
@@ -75,12 +75,11 @@ def shelves(db: sqlite3.Connection) -> list[Shelf]:
     return [Shelf(*row) for row in db.execute("SELECT number, low, mails, size FROM shelf ORDER BY low DESC")]
 
 
-def put(db: sqlite3.Connection, texts: Iterable[Text]) -> None:
-    """Put mails on their shelves; within a transaction, and after their rows in ``content``."""
-    for text in sorted(texts):  # FTS5 begins a new segment for each that is out of order
-        number = _shelf_for(db, text.id)
-        _insert(db, number, text)
-        db.execute("UPDATE shelf SET mails = mails + 1, size = size + ? WHERE number = ?", (text.size, number))
+def put(db: sqlite3.Connection, text: Text) -> None:
+    """Put a mail on its shelf; within a transaction, and right after its row in ``content``."""
+    number = _shelf_for(db, text.id)
+    _insert(db, number, text)
+    db.execute("UPDATE shelf SET mails = mails + 1, size = size + ? WHERE number = ?", (text.size, number))
 
 
 def tidy(db: sqlite3.Connection) -> bool:
