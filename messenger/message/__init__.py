@@ -3,6 +3,7 @@
     read(raw)          what a page shows around the body, and the plain text
     show(raw)          the body as a document for the sandboxed frame
     part(raw, path)    one attachment, also of a mail inside: "2-1.3"
+    part_text(raw, path, limit)  one attachment as text
     contents(raw, ns)  several attachments, one at a time
     inner(raw, path)   the mail inside that is part "2", or "2-1.3"; is_mail(part) says which parts are one
     summary(head, n)   one line of the inbox
@@ -17,7 +18,7 @@ All of it is pure; nothing here knows files, accounts or the web. Callers cache 
 
 from .addresses import persons
 from .document import FRAME_SANDBOX, policy
-from .nested import contents, inner, is_mail, part
+from .nested import contents, inner, is_mail, part, part_text
 from .reading import read
 from .showing import printed, show
 from .summary import HEAD, sender, summary
@@ -40,6 +41,7 @@ __all__ = [
     "inner",
     "is_mail",
     "part",
+    "part_text",
     "persons",
     "policy",
     "printed",

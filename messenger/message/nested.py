@@ -6,9 +6,10 @@ of, it stays the same for the same bytes.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Collection, Iterator
 
-from . import body, reading, transfer
+from . import body, charset, clean, reading, transfer
 from .parse import Node, tree
 from .values import NoSuchPart, Part
 
@@ -37,6 +38,22 @@ def part(raw: bytes, path: str) -> tuple[Part, bytes]:
     return reading.part(inner(raw, above) if separator else raw, number)
 
 
+def part_text(raw: bytes, path: str, limit: int) -> tuple[Part, str, bool]:
+    """Return the part at *path*, its content as text of at most *limit* characters, and whether there is more.
+
+    In the charset it says, else in the one its first bytes say, else in what looks like it; unseen characters go.
+    """
+    above, separator, number = path.rpartition(SEPARATOR)
+    mail = inner(raw, above) if separator else raw
+    node = _node(mail, number)
+    # A character has four bytes at most, and an encoded byte three.
+    content = transfer.content(mail, node, limit * 12)
+    named = reading.charset_of(node, content) or _charset_by_mark(content)
+    decoded = clean.block(charset.decode(content, named)[0])
+    more = len(decoded) > limit or node.end - node.start > limit * 12
+    return body.part(node, transfer.size(mail, node), False), decoded[:limit], more
+
+
 def contents(raw: bytes, numbers: Collection[str]) -> Iterator[tuple[Part, bytes]]:
     """Yield those of the parts that have one of *numbers*, decoded; one of them at a time is in memory."""
     for node in tree(raw)[0].walk():
@@ -49,6 +66,11 @@ def is_mail(part: Part) -> bool:
     """Whether a part is a mail of its own, by its type or, where that says nothing, by its name."""
     unnamed = part.content_type == "application/octet-stream"
     return part.content_type in MAILS or (unnamed and part.filename.lower().endswith(".eml"))
+
+
+def _charset_by_mark(content: bytes) -> str:
+    """What a file without a charset says by a byte order mark, as spreadsheets write it."""
+    return "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
 
 
 def _node(raw: bytes, number: str) -> Node:
