@@ -105,6 +105,18 @@ def test_one_reset_ends_all_links_and_so_does_a_changed_password(accounts):
 # -- a second factor
 
 
+def test_a_second_factor_set_up_or_turned_off_ends_all_links_and_asking_again_ends_none(accounts):
+    account = sign_up(accounts)
+    first, second = ask(accounts), ask(accounts)
+    assert accounts.reset_of(first, LATER) == accounts.reset_of(second, LATER) == account
+
+    enrol(accounts, account)
+    with_it = ask(accounts)
+    accounts.remove_totp(account.id, HOME, NOW)
+
+    assert [accounts.reset_of(token, LATER) for token in (first, second, with_it)] == [None] * 3
+
+
 def test_mail_alone_does_not_get_past_a_second_factor(accounts):
     account = sign_up(accounts)
     secret, _ = enrol(accounts, account)

@@ -191,6 +191,26 @@ def test_an_attacker_who_signed_up_first_and_set_up_a_second_factor_is_shut_out_
     assert site.sign_up(owner, BOB).status_code == 303
 
 
+def test_an_account_that_is_shut_is_shut_to_whoever_reads_the_mailbox_and_a_deleted_one_is_not(site):
+    attacker = site.browser()
+    site.sign_up(attacker, BOB, THEIRS)
+    link, accounts = link_from_mail(site, BOB), accounts_of(site)
+    letters = len(site.letters)
+
+    accounts.disable(accounts.find(BOB).id, "admin:root", int(site.clock.now))
+
+    assert not reads(site, attacker)
+    assert site.log_in(attacker, BOB, THEIRS).status_code == 403
+    assert site.get(attacker, link).status_code == 410
+    site.get(attacker, site.link(BOB))
+    assert heading(site.get(attacker, "/welcome").text) == "Log in"
+    site.post(attacker, "/forgot", address=BOB)
+    assert len(site.letters) == letters
+    # Links in old notices sign up anew.
+    accounts.delete(accounts.find(BOB).id, "admin:root", int(site.clock.now))
+    assert site.sign_up(attacker, BOB, THEIRS).status_code == 303
+
+
 def test_without_any_mail_for_an_address_nothing_can_be_asked_for_it(site):
     attacker = site.browser()
 
