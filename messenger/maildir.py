@@ -55,7 +55,8 @@ _MENDS = {
 # A name goes into addresses of pages and into log lines: visible ASCII without "/", and without ":", where flags begin.
 # Not longer than leaves room for flags, and for what a file in tmp/ is called.
 _NAME = re.compile(r"(?!\.)[!-.0-9;-~]{1,200}")
-_FOLDER = re.compile(r"[^./\x00-\x1f\x7f]+(?:\.[^./\x00-\x1f\x7f]+)*")
+# Bytes that are no UTF-8 come as surrogates, which go into no address and no database.
+_FOLDER = re.compile(r"[^./\x00-\x1f\x7f\ud800-\udfff]+(?:\.[^./\x00-\x1f\x7f\ud800-\udfff]+)*")
 _FOLDER_OCTETS = 200
 
 
@@ -161,10 +162,7 @@ def split(file_name: str) -> tuple[str, str] | None:
 
 def is_folder(name: str) -> bool:
     """Tell whether *name* can be that of a folder other than the inbox, as far as we use them."""
-    # Bytes that are no UTF-8 come as surrogates, which go into no address and no database.
-    return (
-        bool(_FOLDER.fullmatch(name)) and len(name.encode("utf-8", "replace")) <= _FOLDER_OCTETS and name.isprintable()
-    )
+    return _FOLDER.fullmatch(name) is not None and len(name.encode()) <= _FOLDER_OCTETS
 
 
 def folder_parts(folder: str) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def test_opening_a_message_marks_it_as_read(site, alice):
     site.get(alice, f"/message/{name}")
 
     assert flags(site, name) == "S"
-    assert "unread" not in site.get(alice, "/").text
+    assert "unread message" not in site.get(alice, "/").text
 
 
 @pytest.mark.parametrize("face", FACES[1:])
@@ -121,26 +121,6 @@ def test_a_message_that_cannot_be_marked_is_read_all_the_same(site, alice, monke
     assert "The text" in site.get(alice, f"/message/{name}").text
 
 
-def test_a_message_can_be_marked_as_unread(site, alice):
-    name = deliver(site, mail())
-    site.get(alice, f"/message/{name}")
-
-    answer = site.post(alice, f"/message/{name}/unread")
-
-    assert (answer.status_code, answer.location) == (303, "/")
-    assert flags(site, name) == ""
-
-
-def test_another_site_cannot_mark_a_message(site, alice):
-    name = deliver(site, mail())
-    site.get(alice, f"/message/{name}")
-
-    answer = alice.post(f"/message/{name}/unread", base_url=site.base, headers={"Sec-Fetch-Site": "cross-site"})
-
-    assert answer.status_code == 403
-    assert flags(site, name) == "S"
-
-
 @pytest.mark.parametrize("face", FACES)
 def test_nobody_sees_another_persons_mail(site, alice, face):
     name = deliver(site, with_file(b"secret", "text/plain", "secret.txt"), BOB)
@@ -149,14 +129,6 @@ def test_nobody_sees_another_persons_mail(site, alice, face):
 
     assert answer.status_code == 404
     assert b"secret" not in answer.data
-
-
-def test_nobody_marks_another_persons_mail(site, alice):
-    name = deliver(site, mail(), BOB)
-    mailbox_at(site, BOB).flag(name, add="S")
-
-    assert site.post(alice, f"/message/{name}/unread").status_code == 404
-    assert flags(site, name, BOB) == "S"
 
 
 @pytest.mark.parametrize(
@@ -409,12 +381,14 @@ def test_pages_lead_on_and_back(site, alice):
         deliver(site, mail(f"Number {at}"))
 
     first = site.get(alice, "/").text
-    [older] = re.findall(r'href="(/\?older=[^"]+)"', first)
+    [older] = re.findall(r'href="(/\?older=[^"]+)">Older', first)
     second = site.get(alice, older).text
-    [newer] = re.findall(r'href="(/\?newer=[^"]+)"', second)
+    [newer] = re.findall(r'href="(/\?newer=[^"]+)">Newer', second)
 
-    assert (first.count('class="mail'), second.count('class="mail')) == (51, 11)
-    assert site.get(alice, newer).text.partition("<footer")[0] == first.partition("<footer")[0]
+    assert (first.count('<li class="mail'), second.count('<li class="mail')) == (50, 10)
+    assert re.findall('href="/message/[^"]+"', site.get(alice, newer).text) == re.findall(
+        'href="/message/[^"]+"', first
+    )
 
 
 @pytest.mark.parametrize(

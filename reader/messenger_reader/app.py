@@ -19,6 +19,7 @@ from messenger.totp import load_key as load_totp_key
 
 from . import (
     access,
+    act_pages,
     attachment_pages,
     checks,
     context,
@@ -53,6 +54,7 @@ PAGES = (
     sessions_pages,
     delete_pages,
     mail_pages,
+    act_pages,
     attachment_pages,
     help_pages,
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from messenger import cache_folder
 from messenger.errors import MessengerError
 from messenger.mailbox import Entry, Mailbox
 from messenger.message import Person, Summary
@@ -19,7 +20,7 @@ from messenger.message import Person, Summary
 from . import index_file
 from .index_values import NEWEST, Cursor, Row, Rows
 
-__all__ = ["Cursor", "Index", "Row", "Rows", "use"]
+__all__ = ["Cursor", "Index", "Row", "Rows", "path_of", "use"]
 
 #: A folder's time stamp may stand still for changes this close together.
 GRAIN_SECONDS = 2.0
@@ -46,6 +47,11 @@ SELECT {COLUMNS} FROM mail WHERE folder = ? AND (received, name) > (?, ?) ORDER 
 """  # noqa: S608 -- our own words
 
 T = TypeVar("T")
+
+
+def path_of(cache: Path, address: str) -> Path:
+    """Where the index of the mailbox of *address* lies."""
+    return cache_folder.folder_of(cache, address) / "inbox.sqlite"
 
 
 def use(path: Path, work: Callable[["Index"], T]) -> T:
@@ -117,12 +123,15 @@ class Index:
                 break
         return new_stamp, cur_stamp if changed else None
 
-    def flag(self, mailbox: Mailbox, folder: str, name: str, add: str, remove: str, now: float) -> None:
-        """Change flags in the Maildir and here, without making the whole folder look changed."""
+    def flag(self, mailbox: Mailbox, folder: str, act: Callable[[], dict[str, str]], now: float) -> None:
+        """Let *act* change flags in the Maildir, and here, without making the whole folder look changed.
+
+        It returns the names of those that were there, with the flags they have now.
+        """
         with self._writing():
             known, before = self._look(folder), mailbox.state(folder)
-            flags = mailbox.flag(name, add=add, remove=remove, folder=folder)
-            self._db.execute("UPDATE mail SET flags = ? WHERE folder = ? AND name = ?", (flags, folder, name))
+            flags = [(flags, folder, name) for name, flags in act().items()]
+            self._db.executemany("UPDATE mail SET flags = ? WHERE folder = ? AND name = ?", flags)
             self._settle(mailbox, folder, known, before, now)
 
     def move(self, mailbox: Mailbox, folder: str, to: str, act: Callable[[], dict[str, str]], now: float) -> None:

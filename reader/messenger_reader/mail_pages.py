@@ -6,17 +6,16 @@ What is in a mail is hostile. It is drawn escaped, or in the frame (docs/reader.
 
 import logging
 
-from flask import abort, make_response, render_template, request
+from flask import make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from messenger import message
 from messenger.errors import MessengerError
 from messenger.link import reference
-from messenger.mailbox import NoSuchMessage
 
 from .downloads import save_as
-from .list_pages import back_to_list, pages
-from .opened import audit, bodies, checked, opened
+from .list_pages import pages, told
+from .opened import audit, bodies, opened
 from .own_mails import mails
 
 __all__ = ["pages"]
@@ -47,6 +46,8 @@ def show(name: str) -> ResponseReturnValue:
         shown=shown,
         pictures=pictures,
         sandbox=message.FRAME_SANDBOX,
+        folders=mails().folders(),
+        **told(),
     )
 
 
@@ -82,16 +83,6 @@ def eml(name: str) -> ResponseReturnValue:
     mail = opened(name)
     audit("download", name)
     return save_as(f"{reference(name)}.eml", "message/rfc822", mail.raw)
-
-
-@pages.post("/message/<name>/unread")
-def mark_as_unread(name: str) -> ResponseReturnValue:
-    try:
-        folder = mails().folder_of(checked(name))
-        mails().flag(name, remove="S")
-    except NoSuchMessage:
-        abort(404)
-    return back_to_list(folder)
 
 
 def _face(template: str, name: str) -> str:

@@ -6,12 +6,13 @@ index, so the next visit reads no mail at all. A mail has one name whatever its 
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
 from typing import NamedTuple, TypeVar
 
-from messenger import cache_folder, message
+from messenger import message
 from messenger.errors import MessengerError
 from messenger.mailbox import Mailbox, NoSuchMessage
 from messenger.message import Summary
@@ -31,6 +32,10 @@ SEARCHED = (INBOX, ARCHIVE, SENT, DRAFTS, TRASH)
 TRIES = 3
 
 T = TypeVar("T")
+#: Does something to mails, and returns those that were there, with the flags they have now.
+Act = Callable[[list[str]], dict[str, str]]
+#: Lets the index know of what such a one does.
+Noted = Callable[[Index, Callable[[], dict[str, str]]], None]
 
 
 class FolderCount(NamedTuple):
@@ -56,7 +61,7 @@ class Mails:
 
     def __init__(self, mailbox: Mailbox, cache: Path, address: str, now: Callable[[], float] = time) -> None:
         self._mailbox = mailbox
-        self._path = cache_folder.folder_of(cache, address) / "inbox.sqlite"
+        self._path = index.path_of(cache, address)
         self._now = now
 
     def folders(self) -> list[FolderCount]:
@@ -117,46 +122,76 @@ class Mails:
 
     def flag(self, name: str, add: str = "", remove: str = "") -> None:
         """Add and remove flags of the mail *name*; NoSuchMessage if it isn't there."""
-        self._where_it_is(
-            name,
-            lambda folder: self._use(
-                lambda index: index.flag(self._mailbox, folder, name, add, remove, self._now()),
-                lambda: self._flag_without(folder, name, add, remove),
-            ),
-        )
+
+        def flag(folder: str) -> None:
+            if not self.flagged([name], add, remove, folder):
+                raise NoSuchMessage(f"{name!a} is not in {folder!a} any more")
+
+        self._where_it_is(name, flag)
 
     def move(self, names: Iterable[str], to: str, folder: str | None = None) -> int:
         """Move mails to the folder *to*, out of *folder* or wherever they are. Returns how many were there."""
-        return sum(self._move(those, one, to) for one, those in self._by_folder(names, folder).items())
+        return sum(len(self.moved(those, to, one)) for one, those in self.by_folder(names, folder).items())
 
     def remove(self, names: Iterable[str], folder: str | None = None) -> int:
         """Remove mails for good, out of *folder* or wherever they are. Returns how many were there."""
-        return sum(self._remove(those, one) for one, those in self._by_folder(names, folder).items())
+        return sum(len(self.removed(those, one)) for one, those in self.by_folder(names, folder).items())
 
-    def _move(self, names: list[str], folder: str, to: str) -> int:
-        moved: dict[str, str] = {}
+    def moved(self, names: Iterable[str], to: str, folder: str) -> list[str]:
+        """Move mails from *folder* to the folder *to*. Returns those that were there."""
+        return self._each(
+            list(names),
+            lambda left: self._mailbox.move_all(left, folder, to),
+            lambda index, act: index.move(self._mailbox, folder, to, act, self._now()),
+        )
 
-        def act() -> dict[str, str]:
-            # Should the index fail behind this, it is asked again: what has moved stays moved.
-            moved.update(self._mailbox.move_all((name for name in names if name not in moved), folder, to))
-            return moved
+    def removed(self, names: Iterable[str], folder: str) -> list[str]:
+        """Remove mails of *folder* for good. Returns those that were there."""
+        return self._each(
+            list(names),
+            lambda left: dict.fromkeys(self._mailbox.remove_all(left, folder), ""),
+            lambda index, act: index.remove(self._mailbox, folder, act, self._now()),
+        )
 
-        self._use(lambda index: index.move(self._mailbox, folder, to, act, self._now()), lambda: (act(), None)[1])
-        return len(moved)
+    def flagged(self, names: Iterable[str], add: str, remove: str, folder: str) -> list[str]:
+        """Add and remove flags of mails in *folder*. Returns those that were there."""
 
-    def _remove(self, names: list[str], folder: str) -> int:
-        gone: set[str] = set()
+        def flag(left: list[str]) -> dict[str, str]:
+            flags = {}
+            for name in left:
+                with suppress(NoSuchMessage):
+                    flags[name] = self._mailbox.flag(name, add=add, remove=remove, folder=folder)
+            return flags
 
-        def act() -> set[str]:
-            gone.update(self._mailbox.remove_all((name for name in names if name not in gone), folder))
-            return gone
+        return self._each(list(names), flag, lambda index, act: index.flag(self._mailbox, folder, act, self._now()))
 
-        self._use(lambda index: index.remove(self._mailbox, folder, act, self._now()), lambda: (act(), None)[1])
-        return len(gone)
+    def empty(self, folder: str) -> int:
+        """Remove all mails of *folder* for good. Returns how many there were."""
+        count = self._mailbox.empty(folder)
+        self._use(lambda index: index.update(self._mailbox, folder, self._now()), lambda: None)
+        return count
 
-    def _by_folder(self, names: Iterable[str], folder: str | None) -> dict[str, list[str]]:
+    def _each(
+        self, names: list[str], act: Act, noted: Callable[[Index, Callable[[], dict[str, str]]], None]
+    ) -> list[str]:
+        """Let *act* do something to mails, and the index know of it. Returns those that were there."""
+        done: dict[str, str] = {}
+
+        def once() -> dict[str, str]:
+            # Should the index fail behind this, it is asked again: what is done stays done.
+            done.update(act([name for name in names if name not in done]))
+            return done
+
+        def without() -> None:
+            once()
+
+        self._use(lambda index: noted(index, once), without)
+        return [name for name in names if name in done]
+
+    def by_folder(self, names: Iterable[str], folder: str | None = None) -> dict[str, list[str]]:
+        """Part *names* by the folder they are in; all in *folder*, if that is given. Leaves out what is nowhere."""
         if folder is not None:
-            return {folder: list(names)}
+            return {folder: list(names)} if self.has_folder(folder) else {}
         found: dict[str, list[str]] = {}
         for name in names:
             where = self._mailbox.find(name, self._folders(SEARCHED))
@@ -175,9 +210,6 @@ class Mails:
             except NoSuchMessage:  # moved since we found it
                 continue
         return act(self.folder_of(name))
-
-    def _flag_without(self, folder: str, name: str, add: str, remove: str) -> None:
-        self._mailbox.flag(name, add=add, remove=remove, folder=folder)
 
     def _use(self, work: Callable[[Index], T], without: Callable[[], T]) -> T:
         try:

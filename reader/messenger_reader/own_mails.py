@@ -4,7 +4,9 @@ from flask import g
 
 from messenger.mailbox import mailbox_of
 
+from . import index
 from .context import context
+from .done import Notes
 from .mails import Mails
 
 
@@ -12,3 +14,9 @@ def mails() -> Mails:
     """The mail of the person of this request."""
     own, address = context(), g.account.address
     return Mails(mailbox_of(own.config.mail.root, address), own.config.reader.cache, address, own.clock)
+
+
+def notes() -> Notes:
+    """What the person of this request did last."""
+    own = context()
+    return Notes(index.path_of(own.config.reader.cache, g.account.address), own.clock)
