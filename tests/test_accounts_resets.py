@@ -8,7 +8,7 @@ import pytest
 from messenger.accounts import RECOVERY, TOTP, Accounts, AccountsError, ProofMissing, Reset, TooSoon
 from messenger.passwords import Hasher, HashingBusy, PasswordRefused
 
-from .accounts_fixtures import (  # noqa: F401  # noqa: F401
+from .accounts_fixtures import (  # noqa: F401
     ALICE,
     AWAY,
     BOB,
