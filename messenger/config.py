@@ -151,6 +151,19 @@ class Reply:
 @dataclass(frozen=True)
 class Pdf:
     key: Path = Path("keys/pdf.key")
+    spool: Path = Path("/var/lib/webmail-messenger/pdf")
+    password_symbols: Annotated[int, Form("symbols, from 17 to 60", forms.between(17, 60))] = 20
+    #: Put the mail itself into the PDF, as message.eml.
+    original: bool = False
+    #: Larger mails leave their attachments in the portal.
+    files_limit: Octets = 15_000_000
+    sign_certificate: Path | None = None
+    sign_key: Path | None = None
+    password_days: Days = 0
+    reply_days: Annotated[int, Form("days, from 1 to 3650", forms.between(1, 3650))] = 90
+    tries: Annotated[int, Form("a number of tries, from 1 to 100", forms.between(1, 100))] = 5
+    #: Empty: postmaster of the notices' domain.
+    administrator: Annotated[str, Form('a mail address, or "" for the postmaster', forms.address_or_nothing)] = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -44,6 +44,8 @@ class Tries:
     #: Not before (Unix seconds).
     after: int = 0
     reason: str = ""
+    #: How often it had to wait since, for whatever reason.
+    waits: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ class Claim:
 
     def begin(self) -> int:
         """Count this try before it is made: a mail that kills the process counts as well. Returns the number."""
-        self.tries = Tries(self.tries.count + 1, self.tries.after, self.tries.reason)
+        self.tries = replace(self.tries, count=self.tries.count + 1)
         self._spool.note(self.pdf_id, self.tries)
         return self.tries.count
 
     def later(self, reason: str, after: int, counts: bool) -> None:
         """Leave it for another try, not before *after* (Unix seconds)."""
-        self.tries = Tries(self.tries.count - (not counts), after, reason)
+        self.tries = Tries(self.tries.count - (not counts), after, reason, self.tries.waits + 1)
         self._spool.note(self.pdf_id, self.tries)
 
     def done(self) -> None:
@@ -87,7 +89,7 @@ class Claim:
 
     def fail(self, reason: str) -> None:
         """Give it up: nobody tries again until told to."""
-        self.tries = Tries(self.tries.count, 0, reason)
+        self.tries = replace(self.tries, after=0, reason=reason)
         self._spool.note(self.pdf_id, self.tries)
         self._spool.move(self.pdf_id, "new", "failed")
 

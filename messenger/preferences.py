@@ -50,11 +50,15 @@ class Preferences:
     notices: str = EACH
     language: str = ""
     time_zone: str = ""
+    #: Part of the passwords of PDFs from now on; the account's.
+    generation: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not isinstance(getattr(self, field.name), str):
-                raise ValueError(f"{field.name}: expected text")
+            if type(getattr(self, field.name)) is not field.type:
+                raise ValueError(f"{field.name}: expected {'text' if field.type is str else 'a number'}")
+        if not 0 <= self.generation < 2**32:
+            raise ValueError(f"generation: expected 0 to {2**32 - 1}, found {self.generation}")
         object.__setattr__(self, "phrase", visible.line(self.phrase, PHRASE_CHARACTERS))
         if self.notices not in NOTICES:
             raise ValueError(f"notices: expected one of {', '.join(NOTICES)}, found {self.notices[:20]!a}")

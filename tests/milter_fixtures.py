@@ -94,6 +94,7 @@ class Site:
             + "".join(f"{name} = {value}\n" for name, value in lines.items())
             + f'[intake]\nsocket = "{self.socket}"\nledger = "ledger"\n'
             + "".join(f"{name} = {value}\n" for name, value in intake.items())
+            + '[pdf]\nspool = "pdf"\n'
             + f'[notice]\nmail_from = "notices@portal.example"\nsendmail = [{words}]\nlink_key = "keys/link.key"\n'
         )
 

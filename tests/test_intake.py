@@ -48,18 +48,24 @@ class House:
     root: Path
     ledger: Ledger
     notices: list[str] = dataclasses.field(default_factory=list)
+    orders: list[str] = dataclasses.field(default_factory=list)
 
     def desk(self, mail: TunnelMail = MAIL, **changes) -> Desk:
         desk = Desk(
             unwrap=lambda raw: mail,
             mailbox_of=lambda address: mailbox_of(self.root, address),
             announce=self.announce,
+            order_pdf=self.order_pdf,
             ledger=self.ledger,
         )
         return dataclasses.replace(desk, **changes)
 
     def announce(self, to: str, mail: TunnelMail) -> bool:
         self.notices.append(to)
+        return True
+
+    def order_pdf(self, to: str, mail: TunnelMail) -> bool:
+        self.orders.append(to)
         return True
 
     def names(self, address: str = "ann@example.org", folder: str = "") -> list[str]:
@@ -141,15 +147,27 @@ def test_an_original_that_carries_our_fields_cannot_speak_for_us(house):
     assert message.delivered_options(mailbox_of(house.root, "ann@example.org").read(MAIL.digest)) == set()
 
 
-def test_mail_that_asks_for_a_pdf_is_kept_in_the_portal_and_that_is_logged(house, caplog):
-    caplog.set_level(logging.INFO)
+def test_mail_that_asks_for_a_pdf_is_ordered_as_one_and_waits_in_a_folder_of_its_own(house):
     mail = dataclasses.replace(MAIL, options=frozenset({"otp-pdf"}))
 
     outcome = take_in(ENVELOPE, b"sealed", house.desk(mail))
 
     assert outcome.verdict == intake.KEPT
-    assert house.names() == [MAIL.digest]
-    assert "otp-pdf=portal" in caplog.text
+    assert house.names() == []
+    assert house.names(folder="PDF") == [MAIL.digest]
+    assert (house.orders, house.notices) == (["ann@example.org"], [])
+
+
+def test_a_pdf_that_cannot_be_ordered_is_ordered_by_the_retry_once(house):
+    mail = dataclasses.replace(MAIL, options=frozenset({"otp-pdf"}))
+    later = take_in(ENVELOPE, b"sealed", house.desk(mail, order_pdf=raising(NotNow("the spool is full"))))
+
+    outcome = take_in(RETRY, b"sealed", house.desk(mail))
+    again = take_in(RETRY, b"sealed", house.desk(mail))
+
+    assert later.verdict == intake.LATER
+    assert (outcome.verdict, again) == (intake.KEPT, Outcome(intake.KEPT))
+    assert house.orders == ["ann@example.org"]
 
 
 # Retries, replays, crashes

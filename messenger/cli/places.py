@@ -15,6 +15,7 @@ from ..config import DEFAULT_PATH, Config
 
 MILTER = "messenger-milter"
 READER = "messenger-reader"
+PDFOTP = "messenger-pdfotp"
 #: Milter and reader: the Maildirs and the link key.
 SHARED = "messenger"
 #: Whoever derives PDF passwords.
@@ -37,6 +38,7 @@ def folders(config: Config, settings: Path) -> Iterator[Folder]:
     yield Folder(settings.parent / "keys", 0o750, 0o700, "root", SHARED)
     yield Folder(config.mail.root, 0o2770, 0o2770, MILTER, SHARED)
     yield Folder(config.intake.ledger, 0o700, 0o700, MILTER, MILTER)
+    yield Folder(config.pdf.spool, 0o2770, 0o2770, MILTER, PDFOTP)
     yield Folder(config.accounts.database.parent, 0o700, 0o700, READER, READER)
     yield Folder(config.reader.cache, 0o700, 0o700, READER, READER)
     if not config.intake.socket.startswith("inet"):
@@ -81,7 +83,7 @@ def own_secret(path: Path, group: str) -> str:
 
 def missing_users() -> list[str]:
     """Name the services' users and groups that this machine lacks."""
-    return [name for name in (MILTER, READER) if not _exists(pwd.getpwnam, name)] + [
+    return [name for name in (MILTER, PDFOTP, READER) if not _exists(pwd.getpwnam, name)] + [
         name for name in (SHARED, PDF) if not _exists(grp.getgrnam, name)
     ]
 

@@ -64,6 +64,7 @@ def state_changes(site: Site, state: Path | None) -> dict[tuple[str, str], str]:
         ("intake", "ledger"): base / "ledger",
         ("accounts", "database"): base / "accounts" / "accounts.sqlite",
         ("reader", "cache"): base / "cache",
+        ("pdf", "spool"): base / "pdf",
     }
     if not system:
         changes["intake", "socket"] = base / "milter" / "milter.sock"

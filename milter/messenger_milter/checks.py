@@ -10,6 +10,7 @@ from pathlib import Path
 from messenger import link, notify
 from messenger.config import Config
 from messenger.errors import MessengerError
+from messenger.pdf_spool import Spool
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 
 from . import socket_file
@@ -55,6 +56,7 @@ def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
     yield lambda: link.load_key(config.notice.link_key)
     yield lambda: _check_mail_root(config.mail.root)
     yield Ledger(config.intake.ledger).check
+    yield lambda: _check_spool(Spool(config.pdf.spool))
     yield lambda: notify.check_templates(site_of(config))
     if config.notice.smtp:
         yield lambda: _check_smtp(config.notice.smtp)
@@ -70,6 +72,14 @@ def _check_mail_root(root: Path) -> None:
         raise _Wrong(f"cannot write to the mail root {root}: give it to the user of messenger-milter, mode 2770")
     if os.statvfs(root).f_flag & os.ST_RDONLY:
         raise _Wrong(f"the mail root {root} is mounted read-only: mount it for writing")
+
+
+def _check_spool(spool: Spool) -> None:
+    """Its folders are made at the start; somebody who only checks makes none."""
+    if spool.root.is_dir() and any(spool.root.iterdir()):
+        spool.check()
+    elif not os.access(spool.root if spool.root.exists() else spool.root.parent, os.W_OK | os.X_OK):
+        raise _Wrong(f"cannot make the PDF spool {spool.root}: make it, and give it to messenger-milter, mode 2770")
 
 
 def _check_sendmail(command: str) -> None:

@@ -11,12 +11,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from messenger import pdf_record
 from messenger.envelope import Envelope, normal
 from messenger.errors import MessengerError
 from messenger.mailbox import Mailbox
 from messenger.tunnel import TunnelMail
 
 from .ledger import Ledger
+from .pdf_orders import OPTION
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ class Desk:
     #: Sends one recipient the notice of one mail; returns True when Postfix's queue has it, False when that person
     #: wants none, or none just now.
     announce: Callable[[str, TunnelMail], bool]
+    #: Orders the PDF of one mail for one recipient, on disk when it returns True.
+    order_pdf: Callable[[str, TunnelMail], bool]
     ledger: Ledger
 
 
@@ -109,6 +113,8 @@ def _serve(
     progress: Callable[[], object],
 ) -> Outcome:
     """Deliver to all who were not told of this mail before, then tell them. One who fails keeps nobody waiting."""
+    as_pdf = OPTION in mail.options
+    folder = pdf_record.MAIL_FOLDER if as_pdf else ""
     delivered: list[str] = []
     announced: list[str] = []
     unannounced: list[str] = []
@@ -135,12 +141,13 @@ def _serve(
         # An entry outlives the mail: what the person has deleted doesn't come back with a replay.
         if desk.ledger.has(mail.digest, address):
             return
-        if mailboxes[address].deliver(with_trace(mail, address), mail.digest):
+        if mailboxes[address].deliver(with_trace(mail, address), mail.digest, folder, "S" if as_pdf else ""):
             delivered.append(address)
         waiting.append(address)
 
     def announce(address: str) -> None:
-        told = desk.announce(address, mail)
+        # Who gets a PDF gets no notice: the PDF's mail says what a notice would.
+        told = desk.order_pdf(address, mail) if as_pdf else desk.announce(address, mail)
         (announced if told else unannounced).append(address)
         # Last of all: until it stands, a retry sends the notice again rather than never.
         desk.ledger.enter(mail.digest, address)
@@ -196,6 +203,5 @@ def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, reci
         mail.signer,
         mail.digest,
         f" unannounced={len(outcome.unannounced)}" if outcome.unannounced else "",
-        # This version keeps such mail in the portal, where it is as well protected as in a PDF.
-        " otp-pdf=portal" if "otp-pdf" in mail.options else "",
+        " pdf" if OPTION in mail.options else "",
     )

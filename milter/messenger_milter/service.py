@@ -9,7 +9,6 @@ import functools
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -22,6 +21,8 @@ from messenger import config as settings
 from messenger import link, preferences
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
+from messenger.pdf_spool import Spool, SpoolError
+from messenger.sd_notify import sd_notify
 from messenger.submission import Relay, Route
 from messenger.tunnel import Policy, TunnelKeys, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
@@ -32,6 +33,7 @@ from .held import Held
 from .intake import Desk, one_line, take_in
 from .ledger import Ledger, LedgerError
 from .milter import MEMORY_LIMIT, Intake, Load, TunnelAddresses, run
+from .pdf_orders import PdfOrders
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
             sys.exit(_report(problems))
         relay = Relay(Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp))
         announcer = announcer_of(config, relay)
+        _prepare(Spool(config.pdf.spool))
         desk = desk_of(config, announcer)
     except MessengerError as error:
         click.echo(str(error), err=True)
@@ -109,7 +112,27 @@ def desk_of(config: settings.Config, announcer: Announcer) -> Desk:
         unwrap=functools.partial(unwrap, keys=keys, policy=policy),
         mailbox_of=functools.partial(mailbox_of, config.mail.root),
         announce=announcer.announce,
+        order_pdf=orders_of(config, announcer).order,
         ledger=Ledger(config.intake.ledger),
+    )
+
+
+def _prepare(spool: Spool) -> None:
+    try:
+        spool.prepare()
+    except SpoolError as error:
+        log.warning("%s", error)  # mail that is to become a PDF waits in its sender's queue until it is mended
+
+
+def orders_of(config: settings.Config, announcer: Announcer) -> PdfOrders:
+    """Lay out what orders PDFs."""
+    return PdfOrders(
+        portal_url=config.site.portal_url,
+        link_key=announcer.link_key,
+        now=announcer.now,
+        preferences_of=announcer.preferences_of,
+        folder_of=lambda address: mailbox_of(config.mail.root, address).root.parent,
+        spool=Spool(config.pdf.spool),
     )
 
 
@@ -129,7 +152,7 @@ def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) 
             house = threading.Thread(target=_keep_house, args=(desk.ledger, announcer.relay), daemon=True)
             teller = threading.Thread(target=_tell_held, args=(announcer, stopping), daemon=True)
             run(intake, milter_name, ready=lambda: _ready(name, house, teller))
-            _notify("STOPPING=1")
+            sd_notify("STOPPING=1")
             stopping.set()
             settled = intake.load.settle(SETTLE_SECONDS)
             _sync(desk.ledger)
@@ -150,7 +173,7 @@ def _ready(name: str, *threads: threading.Thread) -> None:
     for thread in threads:
         thread.start()  # not sooner: while the socket is made, the umask of the whole process is a narrow one
     log.info("listening on %s", name)
-    _notify("READY=1")
+    sd_notify("READY=1")
 
 
 def _report(problems: list[str]) -> int:
@@ -198,15 +221,3 @@ def _sync(ledger: Ledger) -> None:
         ledger.sync()
     except LedgerError as error:
         log.warning("ledger: %s", one_line(error))
-
-
-def _notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)), where it wants to know."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as systemd:
-        try:
-            systemd.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
-        except OSError as error:
-            log.warning("systemd could not be told %s: %s", state, error)

@@ -1,0 +1,136 @@
+"""What a person's PDFs are called and how their passwords come about: a small file for each, beside the mail.
+
+The intake writes it when it orders a PDF; the reader looks it up to show the password, and notes when that was first
+done. Nothing secret is in it. Knows no addresses, no keys and no mail.
+"""
+
+import json
+import logging
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from secrets import token_hex
+
+from .errors import MessengerError
+
+log = logging.getLogger(__name__)
+
+#: Beside the Maildir; what it belongs to goes with the mailbox.
+FOLDER = "pdfs"
+#: The Maildir folder for mail that left as a PDF: to answer it, and for attachments too large to be sent.
+MAIL_FOLDER = "PDF"
+FOLDER_MODE, FILE_MODE = 0o2770, 0o660
+FILE_OCTETS = 8192
+
+
+class RecordError(MessengerError):
+    """The file can't be written just now."""
+
+    temporary = True
+
+
+@dataclass(frozen=True)
+class Record:
+    """One PDF."""
+
+    pdf_id: str
+    #: The mail's name in the Maildir folder PDF.
+    name: str
+    generation: int
+    #: When the mail came, Unix seconds.
+    created: int
+    #: The address it is from.
+    sender: str
+    #: When and from which network address the password was first shown; 0 and "" until then.
+    shown: int = 0
+    shown_from: str = ""
+
+
+def keep(folder: Path, record: Record) -> bool:
+    """Write a new *record* for the person whose *folder* this is; False if there is one of that id."""
+    path = _path(folder, record.pdf_id)
+    if path.exists():
+        return False
+    _write(path, record)
+    return True
+
+
+def find(folder: Path, pdf_id: str) -> Record | None:
+    """Return the record of *pdf_id*, as ``pdf_password.canonical_id`` spells it; None if this person has none."""
+    return _read(_path(folder, pdf_id))
+
+
+def every(folder: Path) -> list[Record]:
+    """Return all of a person's records, the newest first."""
+    try:
+        names = os.listdir(folder / FOLDER)  # noqa: PTH208 -- of thousands, names are enough
+    except OSError:
+        return []
+    found = [_read(folder / FOLDER / name) for name in names if name.endswith(".json")]
+    return sorted((one for one in found if one), key=lambda one: (one.created, one.pdf_id), reverse=True)
+
+
+def note_shown(folder: Path, record: Record, now: int, client: str) -> bool:
+    """Note when the password was first shown, and from where; False if that is noted already."""
+    if record.shown:
+        return False
+    _write(_path(folder, record.pdf_id), replace(record, shown=now, shown_from=client))
+    return True
+
+
+def forget(folder: Path, record: Record) -> None:
+    """Remove *record*; its PDF opens with its password as before, which nobody is shown any more."""
+    with suppress(FileNotFoundError):
+        _path(folder, record.pdf_id).unlink()
+
+
+def _path(folder: Path, pdf_id: str) -> Path:
+    return folder / FOLDER / f"{pdf_id}.json"
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        # Not through a link, and never waiting: a pipe of that name must not hold us.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            given = json.loads(os.read(descriptor, FILE_OCTETS))
+        finally:
+            os.close(descriptor)
+        record = Record(**{field.name: given[field.name] for field in fields(Record) if field.name in given})
+        if any(type(getattr(record, field.name)) is not field.type for field in fields(Record)):
+            raise ValueError("a field is of another kind")
+        if f"{record.pdf_id}.json" != path.name:
+            raise ValueError("it names another PDF")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        log.warning("%s: not used: %s", path, error)
+        return None
+    return record
+
+
+def _write(path: Path, record: Record) -> None:
+    temporary = path.with_name(f".{path.stem}.{token_hex(8)}")
+    try:
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True)
+            path.parent.chmod(FOLDER_MODE)
+        try:
+            with os.fdopen(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), "wb"
+            ) as file:
+                os.fchmod(file.fileno(), FILE_MODE)  # whatever the umask is
+                file.write(json.dumps(asdict(record)).encode("ascii"))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise RecordError(f"{path}: can't write it: {error.strerror}; the group must be able to") from error
