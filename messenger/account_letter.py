@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from . import visible
-from .letterhead import SUBJECT_CHARACTERS, Site, date_and_time, direction, for_person, head, language_tag
+from .letterhead import SUBJECT_CHARACTERS, Site, date_and_time, direction, for_person, head, language_tag, size
 from .notice_mail import encoded, mail
 from .notice_texts import environment, languages, render
 from .preferences import PHRASE_CHARACTERS
@@ -29,6 +29,8 @@ KINDS = (
     "disabled",
     "enabled",
     "deleted",
+    "mailbox-filling",
+    "mailbox-full",
 )
 LINKED = KINDS[:2]
 
@@ -45,11 +47,14 @@ def letter(
     language: str = "",
     time_zone: str = "",
     phrase: str = "",
+    used: int = 0,
+    quota: int = 0,
 ) -> bytes:
     """Write the mail to *to* about one of KINDS, ready to be sent.
 
     *client* is the network address it was done from; what isn't one is left out. *link* belongs to "reset" and
-    "invite". *language* and *time_zone* are the person's, empty where the site's are meant.
+    "invite"; *used* and *quota*, in octets, to what is told of a mailbox. *language* and *time_zone* are the person's,
+    empty where the site's are meant.
     """
     if kind not in KINDS or bool(link) != (kind in LINKED):
         raise ValueError(f"a letter of kind {kind!r} {'with' if link else 'without'} a link")
@@ -64,6 +69,8 @@ def letter(
         "client": _network_address(client),
         "happened": date_and_time(site, now),
         "phrase": visible.line(phrase, PHRASE_CHARACTERS),
+        "used": size(site, used) if quota else "",
+        "quota": size(site, quota) if quota else "",
     }
     subject = visible.line(render(texts, SUBJECT, {"kind": kind, "site": site}), SUBJECT_CHARACTERS)
     text = encoded(render(texts, TEXT, values))
@@ -88,6 +95,8 @@ def check_templates(site: Site) -> None:
                 link=link,
                 client="::1",
                 phrase="A phrase",
+                used=1,
+                quota=1,
             )
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
 
 from . import envelope, visible
 from .notice_mail import mailbox, unstructured
@@ -84,6 +85,17 @@ def direction(site: Site) -> str:
 def date_and_time(site: Site, now: datetime) -> str:
     """Write *now* for a person to read, in the language and the zone of *site*."""
     return _written(site.language, site.time_zone, int(now.timestamp()) // 60)
+
+
+def size(site: Site, octets: int) -> str:
+    """Write a number of octets as people say it, in the language of *site*."""
+    value, unit = float(octets), "B"
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    digits = "#,##0.#" if unit != "B" and value < 10 else "#,##0"
+    return f"{format_decimal(value, digits, locale=locale_of(site.language))} {unit}"
 
 
 @lru_cache(maxsize=256)

@@ -69,6 +69,14 @@ def test_a_link_too_many_or_too_few_is_a_mistake_of_the_caller():
             letter(kind, "anna@example.org", SITE, NOW, "a@b", link=link)
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "1.6 GB of 2 GB"), ("de", "1,6 GB von 2 GB")])
+def test_a_letter_about_a_mailbox_says_how_full_it_is(language, words):
+    mail = received("mailbox-filling", language=language, used=1_610_000_000, quota=2_000_000_000)
+
+    assert words in text_of(mail)
+    assert words in Page(html_of(mail)).shown
+
+
 def test_a_letter_says_from_where_it_was_done():
     mail = received(client="2001:DB8::1")
 
