@@ -1,6 +1,5 @@
 """The portal as people meet it: a real Chromium, scripts switched off, against a real server."""
 
-import gzip
 import os
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from messenger import link
 from messenger.mailbox import mailbox_of
 from messenger.passwords import Hasher
-from messenger_reader import look
 from messenger_reader.app import create_app
 
 from .mail_pages_fixtures import mail, with_file
@@ -207,25 +205,6 @@ def test_the_frame_can_neither_run_scripts_nor_reach_the_portal(server, chromium
         assert {request.failure for request in asked if "tracker.example" in request.url} == {"csp"}
         # With a script of the test's own, which Chromium lets in from outside: no origin, so no cookies and no parent.
         assert frame.evaluate("self.origin") == "null"
-
-
-@pytest.mark.parametrize("page_name", ["/", "message"])
-def test_a_page_takes_four_requests_and_thirty_kilobytes_at_most(server, chromium, page_name):
-    address = "counted@partner.example" if page_name == "/" else "weighed@partner.example"
-    names = [server.deliver(address, mail(f"Number {at}", "Some words of it. " * 20, html=REMOTE)) for at in range(60)]
-    with visitor(chromium) as context:
-        page = context.new_page()
-        sign_up(page, server, address)
-        bodies: dict[str, bytes] = {}
-        page.on("response", lambda answer: bodies.update({answer.url: answer.body()}))
-        page.goto(server.url + ("/" if page_name == "/" else f"/message/{names[0]}"))
-        page.wait_for_load_state("networkidle")
-
-    # The browser asked for the style sheet before; who comes here first pays for it too.
-    style = (Path(look.__file__).parent / "static" / "style.css").read_bytes()
-    bodies = {url: body for url, body in bodies.items() if "style.css" not in url} | {"style.css": style}
-    assert len(bodies) <= 4, list(bodies)
-    assert sum(len(gzip.compress(body)) for body in bodies.values()) <= 30_000
 
 
 @pytest.fixture(scope="module")
