@@ -4,6 +4,7 @@ Sessions live in the accounts database; the browser holds a random token in a co
 read. flask-login asks for the person of each request; its own signed cookies, which survive a log-out, stay shut.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -94,12 +95,15 @@ def doorway(portal_url: str) -> Doorway:
     return Doorway(f"{url.scheme}://{name}:{url.port}", frozenset({f"{name}:{url.port}"}))
 
 
-def install(app: Flask, portal_url: str) -> None:
-    """Put the doorkeeper in front of every page of *app*."""
+def install(app: Flask, portal_url: str, kept: Mapping[str, Callable[[], ResponseReturnValue]]) -> None:
+    """Put the doorkeeper in front of every page of *app*.
+
+    *kept*: by endpoint, what to do with a form on which somebody may have written for longer than a session lasts.
+    """
     login = LoginManager()
     login.init_app(app, add_context_processor=False)
     login.request_loader(_reader_of)
-    login.unauthorized_handler(_ask_to_log_in)
+    login.unauthorized_handler(ask_to_log_in)
     # No cookie can have this name: flask-login's remember-me, which no database can end, can't be asked for.
     app.config["REMEMBER_COOKIE_NAME"] = ";"
     door = doorway(portal_url)
@@ -116,6 +120,8 @@ def install(app: Flask, portal_url: str) -> None:
         if current_user.is_authenticated:
             g.account = current_user.account
         elif request.endpoint is not None and request.endpoint not in OPEN:
+            if request.method == "POST" and request.endpoint in kept:
+                return kept[request.endpoint]()
             return _missing_step() if g.session else login.unauthorized()
         return None
 
@@ -151,13 +157,13 @@ def _missing_step() -> ResponseReturnValue | None:
     return None if request.endpoint in steps else redirect(url_for(steps[0], next=_back()), 303)
 
 
-def _ask_to_log_in() -> ResponseReturnValue:
+def ask_to_log_in() -> ResponseReturnValue:
     return redirect(url_for("account.login", next=_back()), 303)
 
 
 def _overtaken(_error: Overtaken) -> ResponseReturnValue:
     """The session was ended while it asked for something: as if it had asked a moment later."""
-    return _ask_to_log_in()
+    return ask_to_log_in()
 
 
 def _back() -> str | None:

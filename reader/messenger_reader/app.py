@@ -22,6 +22,7 @@ from . import (
     act_pages,
     attachment_pages,
     checks,
+    compose_pages,
     context,
     delete_pages,
     error_pages,
@@ -31,12 +32,14 @@ from . import (
     look,
     mail_pages,
     password_pages,
+    rescue,
     reset_pages,
     sessions_pages,
     settings_pages,
     signup_pages,
 )
 from .letters import Letters
+from .post import Post, post_of
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -56,6 +59,7 @@ PAGES = (
     mail_pages,
     act_pages,
     attachment_pages,
+    compose_pages,
     help_pages,
 )
 
@@ -75,10 +79,10 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
         totp_key=load_totp_key(config.accounts.totp_key),
         hasher=hasher,
     )
-    own = context.Context(config, accounts, load_key(config.notice.link_key), clock, _letters(config, clock))
+    own = context.Context(config, accounts, load_key(config.notice.link_key), clock, *_ways_out(config, clock))
     context.install(app, own)
     look.install(app, config.site)
-    access.install(app, config.site.portal_url)
+    access.install(app, config.site.portal_url, {compose_pages.POSTED: rescue.keep})
     error_pages.install(app)
     app.add_url_rule("/healthz", access.HEALTH, _health)
     for module in PAGES:
@@ -90,9 +94,10 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
     return app
 
 
-def _letters(config: Config, clock: Callable[[], float]) -> Letters:
-    route = Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp)
-    return Letters(checks.site_of(config), config.mail.root, clock, partial(submit, route=route))
+def _ways_out(config: Config, clock: Callable[[], float]) -> tuple[Letters, Post]:
+    """For mail of the site's own, and for people's."""
+    by_route = partial(submit, route=Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp))
+    return Letters(checks.site_of(config), config.mail.root, clock, by_route), post_of(config, by_route)
 
 
 def _health() -> ResponseReturnValue:

@@ -15,6 +15,7 @@ from messenger.link import load_key
 from messenger.totp import load_key as load_totp_key
 
 from . import look
+from .post import post_of
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -25,6 +26,7 @@ def problems(config: Config) -> list[str]:
     return [
         *_failure(lambda: load_key(config.notice.link_key)),
         *_failure(lambda: load_totp_key(config.accounts.totp_key)),
+        *_failure(lambda: post_of(config, lambda *_: None)),
         *_mail_root(config.mail.root),
         *_database(config.accounts.database),
         *_cache(config.reader.cache),

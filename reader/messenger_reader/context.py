@@ -14,6 +14,7 @@ from flask import Flask, current_app
 from messenger.accounts import Accounts
 
 from .letters import Letters
+from .post import Post
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -28,6 +29,7 @@ class Context:
     link_key: bytes
     clock: Callable[[], float]
     letters: Letters
+    post: Post
 
     def now(self) -> int:
         """Unix seconds."""

@@ -24,6 +24,10 @@ def login() -> ResponseReturnValue:
         return redirect(back or url_for("mail.inbox"), 303)
     if "out" in request.args:
         return page("", note=_("You are logged out."))
+    if "kept" in request.args:
+        return page(
+            "", back=back, note=_("You were logged out. What you wrote is saved as a draft: please log in to go on.")
+        )
     return page("", back=back)
 
 
