@@ -89,6 +89,16 @@ class Card(NamedTuple):
     def seen(self) -> bool:
         return "S" in self.flags
 
+    @property
+    def starred(self) -> bool:
+        return "F" in self.flags
+
+    @property
+    def recipient(self) -> Person:
+        """The first of them."""
+        name, _, address = self.recipients.partition("\n")[0].rpartition(" ")
+        return Person(name.strip(), address, "@" in name)
+
 
 def card(row: tuple[object, ...]) -> Card:
     """A row of the columns CARD."""

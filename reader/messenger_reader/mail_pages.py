@@ -4,23 +4,20 @@ Every mail is reached through ``mails()``, which knows whose it is: nobody's add
 What is in a mail is hostile. It is drawn escaped, or in the frame (docs/reader.md).
 """
 
-import logging
-
 from flask import make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from messenger import message
-from messenger.errors import MessengerError
 from messenger.link import reference
 
 from .downloads import save_as
 from .list_pages import pages, told
+from .marking import is_read_by_a_person, mark_as_read
 from .opened import audit, bodies, opened
 from .own_mails import mails
+from .own_searching import conversation_of
 
 __all__ = ["pages"]
-
-log = logging.getLogger(__name__)
 
 #: A plain text up to this length stands in the page itself, and grows with it; a longer one gets the frame.
 INLINE_CHARACTERS = 200_000
@@ -31,8 +28,8 @@ def show(name: str) -> ResponseReturnValue:
     mail = opened(name)
     audit("read", name)
     place = mails().place(name)
-    if _is_read_by_a_person() and not (place.row and place.row.seen):
-        _mark_as_read(name)
+    if is_read_by_a_person() and not (place.row and place.row.seen):
+        mark_as_read(name)
     pictures = "pictures" in request.args
     inline = mail.message.html is None and len(mail.message.text) <= INLINE_CHARACTERS
     shown = None if inline else bodies().show(name, mail.raw, remote_pictures=pictures)
@@ -47,6 +44,7 @@ def show(name: str) -> ResponseReturnValue:
         pictures=pictures,
         sandbox=message.FRAME_SANDBOX,
         folders=mails().folders(),
+        conversation=conversation_of(name, mail.message),
         **told(),
     )
 
@@ -96,18 +94,3 @@ def _face(template: str, name: str) -> str:
         reference=reference(name),
         text=message.text_html(mail.message.text),
     )
-
-
-def _is_read_by_a_person() -> bool:
-    """Not a browser that fetches a page in case somebody asks for it, nor a program that asks for its headers."""
-    ahead = (
-        request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "") + request.headers.get("X-Moz", "")
-    )
-    return request.method == "GET" and "prefetch" not in ahead and "preview" not in ahead
-
-
-def _mark_as_read(name: str) -> None:
-    try:
-        mails().flag(name, add="S")
-    except MessengerError as error:  # a full or read-only disk: it is read all the same
-        log.warning("%s: not marked as read: %s", name, type(error).__name__)

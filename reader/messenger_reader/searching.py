@@ -40,6 +40,8 @@ class Searching:
     def look_into(self, seconds: float) -> bool:
         """Look into mails for about so many *seconds*. Tell whether there is more to do for us."""
         until = monotonic() + seconds
+        if not self._mailbox.exists():  # and no cache is made for somebody who has just left
+            return False
         with index_file.alone(self._path) as alone:
             if not alone:
                 return False
@@ -57,6 +59,8 @@ class Searching:
 
     def tidy(self) -> bool:
         """Make a part of the index anew that holds words of deleted mails. Tell whether there may be more of it."""
+        if not self._mailbox.exists():
+            return False
         with index_file.alone(self._path) as alone:
             return not alone or index_file.use(self._path, index_words.tidy)
 
