@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 import messenger
 from messenger.errors import MessengerError
 
+from .access import this_page
 from .language import gettext as _
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,9 @@ def page(status: int) -> Response:
     """The page for *status*, in the look of the site; in plain words where not even that works."""
     heading, advice = _words(status)
     try:
-        return make_response(render_template("error.html", heading=heading, advice=advice), status)
+        again = this_page() if request.method == "GET" and (status == 429 or status >= 500) else None
+        words = {"heading": heading, "advice": advice, "again": again, "ask": status >= 500}
+        return make_response(render_template("error.html", **words), status)
     except Exception as error:
         log.error("error page %d: %s at %s", status, type(error).__name__, _places(error))
         return Response(f"{heading}. {advice}\n", status, content_type="text/plain; charset=utf-8")
@@ -53,7 +56,13 @@ def _words(status: int) -> tuple[str, str]:
             _("Perhaps the address is mistyped, or the message was deleted. Your inbox shows what is there."),
         ),
         405: (_("This page can’t be used that way"), _("Please open your inbox and go on from there.")),
-        413: (_("That was too much at once"), _("What you sent is larger than we accept. Please send less.")),
+        413: (
+            _("That was too much at once"),
+            _(
+                "What you sent is larger than we accept. Please go back in your browser, where your text usually still "
+                "stands, and send less."
+            ),
+        ),
         429: (_("Too many tries"), _("Please wait a few minutes and try again.")),
         503: (
             _("This doesn’t work right now"),
