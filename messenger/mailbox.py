@@ -107,10 +107,10 @@ class Mailbox:
         except NoSuchFolder:
             return Usage(0, 0, limit)
 
-    def has(self, name: str) -> bool:
+    def has(self, name: str, folder: str = "") -> bool:
         """Tell whether ``deliver`` would find the message there already."""
-        with suppress(NoSuchFolder), self._opened("") as place:
-            return self._had(place, name, "")
+        with suppress(NoSuchFolder), self._opened(folder) as place:
+            return self._had(place, name, folder)
         return False
 
     def ensure(self) -> None:

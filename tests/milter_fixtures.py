@@ -52,6 +52,7 @@ class Site:
     home: Path
     sendmail: tuple[str, ...] = ()
     intake: dict[str, str] = field(default_factory=dict)
+    quota: int = 0
 
     def __post_init__(self) -> None:
         self.mail_root.mkdir(parents=True)
@@ -89,7 +90,7 @@ class Site:
         words = ", ".join(f'"{word}"' for word in self.sendmail)
         self.settings.write_text(
             f'[site]\nportal_url = "https://portal.example"\nown_domains = ["example.com"]\n'
-            f'[mail]\nroot = "mail"\n'
+            f'[mail]\nroot = "mail"\nquota = {self.quota}\n'
             f'[tunnel]\nwebmail_sender = "{SENDER}"\nwebmail_recipient = "{TUNNEL}"\n'
             + "".join(f"{name} = {value}\n" for name, value in lines.items())
             + f'[intake]\nsocket = "{self.socket}"\nledger = "ledger"\n'

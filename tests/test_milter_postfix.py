@@ -118,6 +118,28 @@ def test_a_tunnel_mail_is_stored_announced_and_goes_no_further(postfix, site, mi
     assert not [caught for caught in postfix.caught() if caught.rcpt_to == TUNNEL]
 
 
+def test_the_sender_of_a_mail_that_does_not_fit_gets_a_bounce(postfix, site, to):
+    site.quota = len(ORIGINAL) + 1000
+    site.write()
+    sender = f"sender-to-{to.partition('@')[0]}@example.com"
+    first = ORIGINAL + b"x" * 800 + b"\r\n"
+    second = first.replace(b"<1@", b"<2@")
+    try:
+        with running(site):
+            assert deliver(postfix, site.tunnel_mail(first, [to], mail_from=sender))[0] == 250
+            assert deliver(postfix, site.tunnel_mail(second, [to, f"other-{to}"], mail_from=sender))[0] == 250
+    finally:
+        site.quota = 0
+        site.write()
+
+    assert len(site.stored(to)) == len(site.stored(f"other-{to}")) == 1
+    bounce = email.message_from_bytes(caught_for(postfix, sender), policy=email.policy.default)
+    assert [mail.mail_from for mail in postfix.caught() if mail.rcpt_to == sender] == [""]
+    assert (bounce.get_content_type(), bounce["In-Reply-To"]) == ("multipart/report", "<2@example.com>")
+    assert f"Final-Recipient: rfc822; {to}" in bounce.as_string()
+    assert b"secret plan" not in bounce.as_bytes()
+
+
 def test_other_recipients_of_a_tunnel_mail_get_it_as_it_is(postfix, site, milter, to):
     mail = site.tunnel_mail(to=[to])
 

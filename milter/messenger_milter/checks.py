@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from messenger import link, notify
+from messenger import account_letter, bounce, link, notify
 from messenger.config import Config
 from messenger.errors import MessengerError
 from messenger.pdf_spool import Spool
@@ -58,6 +58,9 @@ def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
     yield Ledger(config.intake.ledger).check
     yield lambda: _check_spool(Spool(config.pdf.spool))
     yield lambda: notify.check_templates(site_of(config))
+    if config.mail.quota:
+        yield lambda: bounce.check_templates(site_of(config))
+        yield lambda: account_letter.check_templates(site_of(config))
     if config.notice.smtp:
         yield lambda: _check_smtp(config.notice.smtp)
     else:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from messenger import pdf_record
 from messenger.envelope import Envelope, normal
 from messenger.errors import MessengerError
-from messenger.mailbox import Mailbox
+from messenger.mailbox import Mailbox, Usage
 from messenger.tunnel import TunnelMail
 
+from .fullness import Fullness
 from .ledger import Ledger
 from .pdf_orders import OPTION
 
@@ -62,6 +63,8 @@ class Outcome:
     announced: tuple[str, ...] = ()
     #: Who was sent none by this attempt because that person wants none, or none just now.
     unannounced: tuple[str, ...] = ()
+    #: In whose mailbox there was no room for it; sender and owner were told, and no retry delivers it.
+    full: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Desk:
     #: Orders the PDF of one mail for one recipient, on disk when it returns True.
     order_pdf: Callable[[str, TunnelMail], bool]
     ledger: Ledger
+    #: Where mailboxes have a quota.
+    fullness: Fullness | None = None
 
 
 def take_in(envelope: Envelope, raw: bytes, desk: Desk, progress: Callable[[], object] = lambda: None) -> Outcome:
@@ -141,9 +146,23 @@ def _serve(
         # An entry outlives the mail: what the person has deleted doesn't come back with a replay.
         if desk.ledger.has(mail.digest, address):
             return
-        if mailboxes[address].deliver(with_trace(mail, address), mail.digest, folder, "S" if as_pdf else ""):
+        mailbox, raw = mailboxes[address], with_trace(mail, address)
+        before = desk.fullness.usage(mailbox) if desk.fullness else None
+        # What filled the mailbox up is found there by its own retry.
+        if before and not before.has_room(len(raw)) and not mailbox.has(mail.digest, folder):
+            full[address] = (mailbox, before)
+            return
+        if mailbox.deliver(raw, mail.digest, folder, "S" if as_pdf else ""):
             delivered.append(address)
+            if desk.fullness and before:
+                desk.fullness.tell_owner(address, mailbox, before, len(raw))
         waiting.append(address)
+
+    def turn_away(_: str) -> None:
+        if desk.fullness:
+            desk.fullness.turn_away(mail, full)
+        for address in full:
+            desk.ledger.enter(mail.digest, address)
 
     def announce(address: str) -> None:
         # Who gets a PDF gets no notice: the PDF's mail says what a notice would.
@@ -153,14 +172,18 @@ def _serve(
         desk.ledger.enter(mail.digest, address)
 
     waiting: list[str] = []
+    full: dict[str, tuple[Mailbox, Usage]] = {}
     for address in mailboxes:
         attempt(deliver, address)
+    if full:
+        attempt(turn_away, ", ".join(full))
     could_deliver = len(failed)
     for address in waiting:
         if len(failed) - could_deliver >= FAILED_NOTICES:
             break  # nobody takes notices now; the retry goes on from here
         attempt(announce, address)
-    return Outcome(LATER if failed else KEPT, tuple(delivered), tuple(announced), tuple(unannounced))
+    verdict = LATER if failed else KEPT
+    return Outcome(verdict, tuple(delivered), tuple(announced), tuple(unannounced), tuple(full))
 
 
 def with_trace(mail: TunnelMail, address: str) -> bytes:
@@ -190,7 +213,7 @@ def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, reci
     names = ", ".join(f"<{address}>" for address in outcome.delivered[:LOGGED_RECIPIENTS])
     log.info(
         "%s: %s: from=<%s> to=[%s] size=%d recipients=%d delivered=%d announced=%d profile=%s signer=%.16s"
-        " digest=%.16s%s%s",
+        " digest=%.16s%s%s%s",
         envelope.queue_id,
         "kept" if outcome.verdict == KEPT else "later",
         mail.mail_from,
@@ -203,5 +226,6 @@ def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, reci
         mail.signer,
         mail.digest,
         f" unannounced={len(outcome.unannounced)}" if outcome.unannounced else "",
+        f" full={len(outcome.full)}" if outcome.full else "",
         " pdf" if OPTION in mail.options else "",
     )

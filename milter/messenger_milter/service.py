@@ -29,6 +29,7 @@ from messenger.tunnel.keys import load_certificate, load_recipient_key
 
 from . import checks, socket_file
 from .announce import Announcer
+from .fullness import Fullness
 from .held import Held
 from .intake import Desk, one_line, take_in
 from .ledger import Ledger, LedgerError
@@ -42,8 +43,6 @@ EX_CONFIG = 78
 EX_TEMPFAIL = 75
 #: How long a stop waits for mails at their end; below systemd's TimeoutStopSec.
 SETTLE_SECONDS = 75.0
-#: A mail that comes again later than this counts as a new one. A year and a month.
-LEDGER_DAYS = 396
 DAY_SECONDS = 86_400.0
 HOUSE_SECONDS = 1.0
 #: How often to look whether somebody's hour is over, and where in the ledger.
@@ -114,6 +113,18 @@ def desk_of(config: settings.Config, announcer: Announcer) -> Desk:
         announce=announcer.announce,
         order_pdf=orders_of(config, announcer).order,
         ledger=Ledger(config.intake.ledger),
+        fullness=_fullness(config, announcer) if config.mail.quota else None,
+    )
+
+
+def _fullness(config: settings.Config, announcer: Announcer) -> Fullness:
+    return Fullness(
+        quota=config.mail.quota,
+        own_domains=frozenset(config.site.own_domains),
+        site=announcer.site,
+        relay=announcer.relay,
+        now=announcer.now,
+        preferences_of=announcer.preferences_of,
     )
 
 
@@ -149,7 +160,9 @@ def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) 
     try:
         with socket_file.claimed(name) as milter_name:
             stopping = threading.Event()
-            house = threading.Thread(target=_keep_house, args=(desk.ledger, announcer.relay), daemon=True)
+            house = threading.Thread(
+                target=_keep_house, args=(desk.ledger, announcer.relay, config.intake.ledger_days), daemon=True
+            )
             teller = threading.Thread(target=_tell_held, args=(announcer, stopping), daemon=True)
             run(intake, milter_name, ready=lambda: _ready(name, house, teller))
             sd_notify("STOPPING=1")
@@ -184,13 +197,13 @@ def _report(problems: list[str]) -> int:
     return EX_CONFIG if problems else 0
 
 
-def _keep_house(ledger: Ledger, relay: Relay) -> None:
+def _keep_house(ledger: Ledger, relay: Relay, ledger_days: int) -> None:
     """Each second put the ledger on disk and let go of idle connections; once a day forget old entries."""
     pruned = -DAY_SECONDS
     while True:
         if time.monotonic() - pruned >= DAY_SECONDS:
             pruned = time.monotonic()
-            _prune(ledger)
+            _prune(ledger, ledger_days)
         _sync(ledger)
         relay.tidy()
         time.sleep(HOUSE_SECONDS)
@@ -207,11 +220,11 @@ def _tell_held(announcer: Announcer, stopping: threading.Event) -> None:
             log.warning("notices held back: %s", one_line(error), exc_info=error)
 
 
-def _prune(ledger: Ledger) -> None:
+def _prune(ledger: Ledger, days: int) -> None:
     try:
         ledger.prepare()
-        forgotten = ledger.prune(time.time() - LEDGER_DAYS * DAY_SECONDS)
-        log.info("ledger: %d entries older than %d days removed", forgotten, LEDGER_DAYS)
+        forgotten = ledger.prune(time.time() - days * DAY_SECONDS)
+        log.info("ledger: %d entries older than %d days removed", forgotten, days)
     except (LedgerError, OSError) as error:
         log.warning("ledger: %s", one_line(error))
 
