@@ -31,12 +31,15 @@ from . import (
     login_pages,
     look,
     mail_pages,
+    nested_pages,
     password_pages,
     rescue,
     reset_pages,
+    search_pages,
     sessions_pages,
     settings_pages,
     signup_pages,
+    thread_pages,
 )
 from .letters import Letters
 from .post import Post, post_of
@@ -59,6 +62,9 @@ PAGES = (
     mail_pages,
     act_pages,
     attachment_pages,
+    nested_pages,
+    search_pages,
+    thread_pages,
     compose_pages,
     help_pages,
 )
