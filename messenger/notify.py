@@ -56,8 +56,8 @@ def letter(notice: Notice, site: Site, now: datetime) -> bytes:
     subject = visible.line(fixed_text(texts, SUBJECT, {"site": site}), SUBJECT_CHARACTERS)
     fixed = {"site": site, "language": language_tag(site), "direction": direction(site)}
     values = {
-        "sender_name": _name_for_people(notice.sender_name, notice.sender_address),
-        "sender_address": _address_for_people(notice.sender_address),
+        "sender_name": readable_name(notice.sender_name, notice.sender_address),
+        "sender_address": readable_address(notice.sender_address),
         "received": date_and_time(site, now),
         "reference": notice.reference,
         "link": notice.link,
@@ -86,14 +86,14 @@ def check_templates(site: Site) -> None:
             letter(notice, replace(site, language=language), now)
 
 
-def _address_for_people(address: str) -> str:
+def readable_address(address: str) -> str:
     try:
         return envelope.display(address)
     except envelope.AddressError:
         return visible.line(address, envelope.ADDRESS_OCTETS)
 
 
-def _name_for_people(name: str, address: str) -> str:
+def readable_name(name: str, address: str) -> str:
     shown = visible.line(name, NAME_CHARACTERS)
     # A name with an address in it is there to be taken for that address.
     if "@" in unicodedata.normalize("NFKC", shown) or shown == address:

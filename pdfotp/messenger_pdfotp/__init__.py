@@ -1,0 +1,1 @@
+"""Mail as encrypted PDFs: rendered, encrypted and sent. Sees neither accounts nor Maildirs nor the tunnel's keys."""

@@ -1,0 +1,143 @@
+"""The process that turns HTML into PDF: it loads WeasyPrint once, then makes a child of itself for each job.
+
+A child shuts itself in, lays out one document and ends, so nothing of one mail is left when the next one comes, and
+whatever a hostile mail does, it does it to a process that has nothing. Started by renderer.py; reads jobs from its
+standard input and answers on its standard output, frame by frame. Knows no passwords and no keys.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import weasyprint  # type: ignore[import-untyped]
+
+from messenger.child_process import FRAME
+
+from .confinement import shut_in
+
+CPU_SECONDS = 20
+MEMORY = 1024 * 2**20
+OUTPUT = 100 * 2**20
+#: How a child ends that couldn't do its work.
+ENDED_MEMORY, ENDED_ERROR = 3, 4
+#: Fonts and what names them; Python's own modules, some of which are loaded late.
+READABLE = ("/usr", "/lib", "/lib64", "/etc/fonts", "/var/cache/fontconfig", sys.prefix, sys.base_prefix)
+
+
+PICTURES = ("data:image/png;base64,", "data:image/jpeg;base64,", "data:image/gif;base64,", "data:image/webp;base64,")
+
+
+class Refused(ValueError):
+    """The document asks for something from elsewhere."""
+
+
+def main() -> None:
+    """Serve until the other side closes."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _render({"html": WARM, "css": ""}).write_pdf(pdf_tags=True)
+    while head := _read(FRAME.size):
+        length, _ = FRAME.unpack(head)
+        job = json.loads(_read(length))
+        about, content = _in_a_child(job)
+        text = json.dumps(about).encode("ascii")
+        _write(FRAME.pack(len(text), len(content)) + text)
+        _write(content)
+
+
+#: Letters of many scripts, so that their fonts are found before the first child starts.
+WARM = (
+    '<html lang="en"><p>a <b>b</b> <i>c</i> <tt>d</tt> \u05d0 \u0627 \u0e01 \u0905 \u4e2d \u3042 \uac00 \U0001f600</p>'
+)
+
+
+def _in_a_child(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Make the PDF in a process of its own; returns what became of it, and the PDF."""
+    result = os.memfd_create("pdf", os.MFD_CLOEXEC)
+    try:
+        child = os.fork()
+        if not child:
+            os._exit(_work(job, result))
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code:
+            return {"ended": code}, b""
+        with os.fdopen(os.dup(result), "rb") as file:
+            file.seek(0)
+            length, _ = FRAME.unpack(file.read(FRAME.size))
+            return json.loads(file.read(length)), file.read()
+    finally:
+        os.close(result)
+
+
+def _work(job: dict[str, Any], result: int) -> int:
+    try:
+        _limit()
+        os.closerange(3, result)
+        os.closerange(result + 1, 256)
+        os.close(0)
+        os.close(1)
+        missing = shut_in(map(Path, READABLE))
+        document = _render(job)
+        content = document.write_pdf(pdf_tags=True, pdf_variant="pdf/ua-1", pdf_identifier=bytes.fromhex(job["id"]))
+        about = json.dumps({"pages": len(document.pages), "unconfined": missing}).encode("ascii")
+        with os.fdopen(result, "wb") as file:
+            file.write(FRAME.pack(len(about), 0) + about + content)
+    except MemoryError:
+        return ENDED_MEMORY
+    except BaseException:
+        return ENDED_ERROR
+    return 0
+
+
+def _render(job: dict[str, Any]) -> Any:
+    sheet = weasyprint.CSS(string=job["css"], url_fetcher=_Fetcher())
+    page = weasyprint.HTML(string=job["html"], url_fetcher=_Fetcher(), base_url=None)
+    return page.render(stylesheets=[sheet], presentational_hints=True)
+
+
+class _Fetcher(weasyprint.URLFetcher):  # type: ignore[misc]
+    """Lets pictures through that are in the document itself, and nothing else."""
+
+    def fetch(self, url: str, headers: Any = None) -> Any:
+        if not url.startswith(PICTURES):
+            raise Refused("only pictures in the document itself")
+        return super().fetch(url, headers)
+
+
+def _limit() -> None:
+    for what, limit in (
+        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, OUTPUT),
+    ):
+        given = resource.getrlimit(what)[1]
+        limit = limit if given == resource.RLIM_INFINITY else min(limit, given)
+        resource.setrlimit(what, (limit, limit))
+
+
+def _read(length: int) -> bytes:
+    buffer = io.BytesIO()
+    while length and (piece := os.read(0, min(length, 2**20))):
+        buffer.write(piece)
+        length -= len(piece)
+    return buffer.getvalue()
+
+
+def _write(octets: bytes) -> None:
+    rest = memoryview(octets)
+    while rest:
+        rest = rest[os.write(1, rest) :]
+
+
+if __name__ == "__main__":
+    main()
