@@ -11,6 +11,7 @@ from .people import People
 from .resets import Resets
 from .sessions import Sessions
 from .trail import Trail
+from .upkeep import Upkeep
 from .values import (
     CODE,
     DONE,
@@ -54,7 +55,7 @@ __all__ = [
 ]
 
 
-class Accounts(People, Sessions, Resets, Administration, Trail):
+class Accounts(People, Sessions, Resets, Administration, Upkeep, Trail):
     """The accounts in one SQLite file; safe to use from several threads and processes.
 
     Each subject is a module of its own, over the one file.
