@@ -4,6 +4,7 @@
     show(raw)          the body as a document for the sandboxed frame
     part(raw, path)    one attachment, also of a mail inside: "2-1.3"
     part_text(raw, path, limit)  one attachment as text
+    picture_type(content)  what picture it is by its first bytes, if it is one that browsers show
     contents(raw, ns)  several attachments, one at a time
     inner(raw, path)   the mail inside that is part "2", or "2-1.3"; is_mail(part) says which parts are one
     summary(head, n)   one line of the inbox
@@ -18,7 +19,8 @@ All of it is pure; nothing here knows files, accounts or the web. Callers cache 
 
 from .addresses import persons
 from .document import FRAME_SANDBOX, policy
-from .nested import contents, inner, is_mail, part, part_text
+from .nested import SEPARATOR, contents, inner, is_mail, part, part_text
+from .pictures import kind as picture_type
 from .reading import read
 from .showing import printed, show
 from .summary import HEAD, sender, summary
@@ -29,6 +31,7 @@ from .values import Message, NoSuchPart, Part, Person, Printed, Shown, Summary
 __all__ = [
     "FRAME_SANDBOX",
     "HEAD",
+    "SEPARATOR",
     "Message",
     "NoSuchPart",
     "Part",
@@ -42,6 +45,7 @@ __all__ = [
     "is_mail",
     "part",
     "part_text",
+    "picture_type",
     "persons",
     "policy",
     "printed",

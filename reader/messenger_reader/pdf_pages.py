@@ -38,21 +38,23 @@ class Page:
     """What one page says, for those who can't see it or want to copy it."""
 
     text: str
+    #: From 1; of one beyond the last it is the last.
+    number: int
     #: How many pages the whole document has.
     count: int
 
 
 def read(pdf: bytes, page: int) -> Page:
-    """Read the text of a page, the first is 0. Raises NotDrawn."""
+    """Read the text of a page; the first is 0, and what is beyond the last is the last. Raises NotDrawn."""
     about, _ = _ask(pdf, page, "text")
     try:
-        return Page(str(about["text"]), int(str(about["count"])))
+        return Page(str(about["text"]), int(str(about["number"])), int(str(about["count"])))
     except (KeyError, ValueError) as error:
-        raise NotDrawn(f"expected text and count in the answer, found {sorted(about)}") from error
+        raise NotDrawn(f"expected text, number and count in the answer, found {sorted(about)}") from error
 
 
 def draw(pdf: bytes, page: int) -> bytes:
-    """Draw a page, the first is 0, for a screen: JPEG, believed to be no more than that. Raises NotDrawn."""
+    """Draw a page for a screen; they count as in ``read``. JPEG, believed to be no more than that. Raises NotDrawn."""
     _, picture = _ask(pdf, page, "picture")
     if not picture.startswith(b"\xff\xd8\xff"):
         raise NotDrawn("expected a picture in the answer, found something else")

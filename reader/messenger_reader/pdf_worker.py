@@ -39,9 +39,10 @@ def main() -> None:
 def _done(pdf: bytes, number: int, what: str) -> tuple[dict[str, object], bytes]:
     try:
         document = pypdfium2.PdfDocument(pdf)
+        number = min(number, len(document) - 1)
         if what == "picture":
             return {}, _drawn(document[number])
-        return {"text": _text(document[number]), "count": len(document)}, b""
+        return {"text": _text(document[number]), "number": number + 1, "count": len(document)}, b""
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"[:500]}, b""
 
