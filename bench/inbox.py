@@ -1,4 +1,4 @@
-"""What the inbox costs in a mailbox of 1,000 and of 100,000 messages, side by side: `python -m bench.inbox`.
+"""What the inbox costs, and to move mails out of it, with 1,000 and with 100,000 messages: `python -m bench.inbox`.
 
 Pages are asked for through the whole app, without a network in between. The mailboxes are made below a temporary folder
 and hold small mails; times are the best of several.
@@ -7,8 +7,10 @@ and hold small mails; times are the best of several.
 import argparse
 import logging
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -42,7 +44,7 @@ def main() -> int:
 
 
 PROMISED = "first page, warm"
-ONCE = {"first page ever", "page in the middle, never seen"}
+ONCE = {"first page ever", "page in the middle, never seen", "fifty moved back"}
 TIMES = 7
 STEPS = [
     "first page ever",
@@ -52,6 +54,10 @@ STEPS = [
     "a message",
     "first page after a new mail",
     "first page after a foreign change",
+    "fifty moved to the archive",
+    "fifty moved back",
+    "first page after that",
+    "fifty starred",
     "first page without a cache",
 ]
 
@@ -66,8 +72,9 @@ class Person:
         self._site.clock.now = 4e9  # far from every file's date: no time stamp is too fresh to be trusted
         self._browser = logged_in(self._site)
         self._mailbox = mailbox_at(self._site)
-        names = fill(self._mailbox, count)
+        names = fill(self._mailbox, count, mail)
         self._read, self._flipped = names[7], names[5]
+        self._undo = ""
         self._middle = f"/?older={1_700_000_000 + count // 2}-x"
 
     def step(self, name: str) -> float:
@@ -85,14 +92,31 @@ class Person:
             logging.disable(logging.WARNING)
             shutil.rmtree(self._home / "cache")
             (self._home / "cache").write_text("in the way")
+        form = self._form(name)
         start = perf_counter()
-        answer = self._site.get(self._browser, path)
+        if form:
+            answer = self._browser.post(form[0], base_url=self._site.base, headers=self._site.headers, data=form[1])
+        else:
+            answer = self._site.get(self._browser, path)
         taken = (perf_counter() - start) * 1000
-        assert answer.status_code == 200
+        assert answer.status_code == (303 if form else 200)
+        if form:
+            self._undo = answer.location.rpartition("=")[2]
         return taken
 
+    def _form(self, name: str) -> tuple[str, dict[str, str | list[str]]] | None:
+        """Where a step posts to and what, if it does."""
+        if name == "fifty moved back":
+            return "/undo", {"token": self._undo}
+        if not name.startswith("fifty"):
+            return None
+        page = self._site.get(self._browser, "/").text
+        names = re.findall(r'name="name" value="([^"]+)"', page)
+        assert len(names) == 50
+        return "/act", {"do": "star" if "star" in name else "archive", "name": names, "folder": "", "back": "/"}
 
-def fill(mailbox: Mailbox, count: int) -> list[str]:
+
+def fill(mailbox: Mailbox, count: int, mail: Callable[[int], bytes]) -> list[str]:
     """Oldest first. Written past Mailbox.deliver, which waits for the disk each time."""
     mailbox.deliver(b"Subject: x\r\n\r\n", "0" * 64)
     names = []
