@@ -36,6 +36,27 @@ class Accent:
     tint: str
 
 
+@dataclass(frozen=True)
+class Accents:
+    """A site's accents, one for each scheme."""
+
+    light: Accent
+    dark: Accent
+
+
+#: What a site has that sets none; style.css has the same.
+OURS = Accents(Accent("#0f5c66", "#ffffff", "#e5efee"), Accent("#7fcbd1", "#05272b", "#1e2d30"))
+
+
+def accents(colour: str, colour_dark: str) -> Accents:
+    """Return the accents of a site that sets these two, each "#rrggbb" or empty; the dark one is made of the other."""
+    if colour and not colour_dark:
+        colour_dark = nearest(colour, DARK)
+    return Accents(
+        accent(colour, LIGHT) if colour else OURS.light, accent(colour_dark, DARK) if colour_dark else OURS.dark
+    )
+
+
 def accent(colour: str, scheme: Scheme) -> Accent:
     """Return *colour* with what goes with it in *scheme*."""
     ink = max(scheme.inks, key=lambda one: contrast(one, colour))

@@ -15,6 +15,7 @@ from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
 from . import envelope, visible
+from .colours import OURS, Accents
 from .notice_mail import mailbox, unstructured
 from .notice_texts import SOURCE, speaks
 
@@ -36,6 +37,7 @@ class Site:
     #: A folder with templates of the site's own.
     templates: Path | None = None
     time_zone: str = "UTC"
+    accents: Accents = OURS
 
 
 def for_person(site: Site, language: str, time_zone: str) -> Site:

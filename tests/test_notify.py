@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import messenger
+from messenger import colours
 from messenger.envelope import AddressError
 from messenger.notify import Notice, NoticeError, Site, check_templates, letter
 
@@ -476,3 +477,13 @@ def test_templates_that_may_not_be_read_are_a_sentence(tmp_path, monkeypatch):
         NoticeError, match=r"notice-subject\.txt: can't read notice-subject\.txt; put it into that folder"
     ):
         check_templates(site)
+
+
+def test_the_button_has_the_site_s_colours():
+    site = replace(SITE, accents=colours.accents("#b00020", ""))
+
+    html = received(site=site).get_body(("html",)).get_content()
+
+    assert "background: #b00020; border: 1px solid #b00020" in html
+    assert ".go { background: #ff" in html
+    assert "#0f5c66" not in html

@@ -3,6 +3,7 @@
 import secrets
 from datetime import UTC, datetime
 
+from .. import colours
 from ..account_letter import letter
 from ..config import Config
 from ..envelope import domain_of
@@ -37,4 +38,5 @@ def _site(config: Config) -> Site:
         language=config.site.language,
         templates=config.notice.templates,
         time_zone=config.site.time_zone,
+        accents=colours.accents(config.site.colour, config.site.colour_dark),
     )

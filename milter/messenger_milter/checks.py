@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from messenger import account_letter, bounce, link, notify
+from messenger import account_letter, bounce, colours, link, notify
 from messenger.config import Config
 from messenger.errors import MessengerError
 from messenger.pdf_spool import Spool
@@ -33,6 +33,7 @@ def site_of(config: Config) -> notify.Site:
         language=config.site.language,
         templates=config.notice.templates,
         time_zone=config.site.time_zone,
+        accents=colours.accents(config.site.colour, config.site.colour_dark),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from messenger import account_letter, message
+from messenger import account_letter, colours, message
 from messenger.errors import MessengerError
 from messenger.letterhead import Site
 from messenger.link import load_key
@@ -44,6 +44,7 @@ def site_of(config: Config) -> Site:
         language=config.site.language,
         templates=config.notice.templates,
         time_zone=config.site.time_zone,
+        accents=colours.accents(config.site.colour, config.site.colour_dark),
     )
 
 

@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 from markupsafe import Markup
 
-from messenger.colours import DARK, LIGHT, Scheme, accent, nearest
+from messenger.colours import Accent, accents
 from messenger.errors import MessengerError
 
 from . import language, marked_text
@@ -57,12 +57,9 @@ def logo(path: Path) -> Served:
 
 def style(ours: bytes, colour: str, colour_dark: str) -> Served:
     """Return our style sheet with a site's accents behind it, each "#rrggbb" or empty."""
-    rules = ""
-    if colour:
-        rules += f":root {{ {_accent(colour, LIGHT)} }}\n"
-        colour_dark = colour_dark or nearest(colour, DARK)
-    if colour_dark:
-        rules += f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {_accent(colour_dark, DARK)} }} }}\n"
+    both = accents(colour, colour_dark)
+    rules = f":root {{ {_accent(both.light)} }}\n" if colour else ""
+    rules += f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {_accent(both.dark)} }} }}\n"
     return Served(ours + rules.encode(), "text/css; charset=utf-8")
 
 
@@ -76,9 +73,8 @@ def help_texts(path: Path) -> dict[str, Markup]:
     }
 
 
-def _accent(colour: str, scheme: Scheme) -> str:
-    found = accent(colour, scheme)
-    return f"--brand: {found.colour}; --brand-ink: {found.ink}; --tint: {found.tint}; --seal: {found.ink};"
+def _accent(one: Accent) -> str:
+    return f"--brand: {one.colour}; --brand-ink: {one.ink}; --tint: {one.tint}; --seal: {one.ink};"
 
 
 def _read(path: Path, what: str, limit: int) -> bytes:
