@@ -36,7 +36,7 @@ SCHEMA = (
     "CREATE INDEX mail_unread_inside ON mail (content) WHERE instr(flags, 'S') = 0",
     "CREATE INDEX mail_starred_inside ON mail (content) WHERE instr(flags, 'F') > 0",
     "CREATE INDEX mail_waiting ON mail (received, folder, name) WHERE content IS NULL",
-    "CREATE INDEX mail_by_content ON mail (content) WHERE content > 0",
+    "CREATE INDEX mail_by_content ON mail (content, flags, folder) WHERE content > 0",  # enough to filter by
     """
     CREATE TRIGGER mail_gone AFTER DELETE ON mail
     WHEN OLD.content > 0 AND NOT EXISTS (SELECT 1 FROM mail WHERE content = OLD.content AND content > 0) BEGIN

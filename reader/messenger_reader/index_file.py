@@ -17,7 +17,7 @@ from messenger.errors import MessengerError
 from . import index_contents
 
 #: Any change to SCHEMA, or to what a column means, needs another number here.
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE folder (
     folder TEXT PRIMARY KEY,

@@ -12,11 +12,12 @@ from .index_words import TOP, Shelf, shelves
 from .search_query import Term
 from .word_forms import spellings
 
-#: Where a search without words looks, if one of these is wanted: only at such mails.
-_ALL = "content c CROSS JOIN mail m ON m.content = c.id AND m.content > 0"
-_STARRED = "mail m INDEXED BY mail_starred_inside CROSS JOIN content c ON c.id = m.content"
-_UNREAD = "mail m INDEXED BY mail_unread_inside CROSS JOIN content c ON c.id = m.content"
-_FILES = "content c INDEXED BY content_with_files CROSS JOIN mail m ON m.content = c.id AND m.content > 0"
+#: Where a search without words looks: only at mails that are starred, or unread, or have files, if these are wanted.
+_INSIDE = "CROSS JOIN content c ON c.id = m.content"
+_ALL = f"mail m INDEXED BY mail_by_content {_INSIDE}"
+_STARRED = f"mail m INDEXED BY mail_starred_inside {_INSIDE}"
+_UNREAD = f"mail m INDEXED BY mail_unread_inside {_INSIDE}"
+_FILES = "content f INDEXED BY content_with_files CROSS JOIN mail m ON m.content = f.id " + _INSIDE
 
 
 @dataclass(frozen=True)
@@ -75,25 +76,27 @@ def _ranges(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Shelf, int
 
 
 def _hits(db: sqlite3.Connection, shelf: Shelf, wanted: Wanted) -> Iterator[Card]:
-    conditions, values = ["c.id >= ?", "c.id < ?"], [wanted.low, wanted.high]
     expression = match_expression(wanted.needed, wanted.excluded)
     words = f"words_{shelf.number}"
+    parameters: list[object] = []
     if wanted.needed:
-        source = f"{words} w CROSS JOIN {_ALL} AND c.id = w.rowid"
-        conditions, order = [f"{words} MATCH ?", "w.rowid >= ?", "w.rowid < ?"], "w.rowid"
-        parameters: list[object] = [expression, *values]
+        # What the list knows of a mail is asked before what is inside: its index alone can tell.
+        source, at = f"{words} w CROSS JOIN mail m ON m.content = w.rowid {_INSIDE}", "w.rowid"
+        conditions, parameters = [f"{words} MATCH ?"], [expression]
+    elif wanted.attachment and not (wanted.starred or wanted.unread):
+        source, at, conditions = _FILES, "f.id", ["f.has_files = 1"]
     else:
-        driver = _STARRED if wanted.starred else _UNREAD if wanted.unread else _FILES if wanted.attachment else _ALL
-        source, order, parameters = driver, "c.id", list(values)
-        if driver in (_STARRED, _UNREAD):
-            conditions, order = ["m.content >= ?", "m.content < ?"], "m.content"
-        if wanted.excluded:
-            conditions.append(f"c.id NOT IN (SELECT rowid FROM {words} WHERE {words} MATCH ?)")  # noqa: S608 -- our own words
-            parameters.append(expression)
+        source, at = _STARRED if wanted.starred else _UNREAD if wanted.unread else _ALL, "m.content"
+        conditions = []
+    if wanted.excluded and not wanted.needed:
+        conditions.append(f"m.content NOT IN (SELECT rowid FROM {words} WHERE {words} MATCH ?)")  # noqa: S608 -- our own words
+        parameters.append(expression)
+    conditions += [f"{at} >= ?", f"{at} < ?", "m.content > 0"]
+    parameters += [wanted.low, wanted.high]
     for condition, given in _filters(wanted):
         conditions.append(condition)
         parameters += given
-    query = f"SELECT {CARD} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} DESC"  # noqa: S608 -- our own words
+    query = f"SELECT {CARD} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {at} DESC"  # noqa: S608 -- our own words
     return (card(row) for row in db.execute(query, parameters))
 
 
