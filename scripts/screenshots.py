@@ -150,11 +150,29 @@ class Photographer:
                 self.take(page, "headers", f"{url}/headers")
                 self.take(page, "print", f"{url}/print")
                 self.take(page, "text", f"{url}/text")
+        self.writing(page, next(url for url, name in zip(links, names, strict=True) if "Minutes" in name))
         self.account(page)
         self.second_factor(page)
         self.goodbye(page)
         context.close()
         self.german()
+
+    def writing(self, page: Page, message: str) -> None:
+        """An answer: begun, kept with a file, refused for one of its recipients, sent."""
+        self.take(page, "compose", f"{self.portal}/compose")
+        page.goto(f"{message}/reply")
+        self.shoot(page, "reply")
+        page.fill("#text", "Thank you for the minutes.\n\nMy changes are in the file.\n\nAnna Arendt")
+        page.set_input_files("#files", [{"name": "Änderungen.pdf", "mimeType": "application/pdf", "buffer": b"x"}])
+        page.click(".compose .tools >> text=Save draft")
+        page.click("summary >> text=Show the original")
+        self.shoot(page, "draft")
+        page.fill("#to", "board@example.com, someone@elsewhere.example")
+        page.click("button.first")
+        self.shoot(page, "compose-error")
+        page.fill("#to", "board@example.com")
+        page.click("button.first")
+        self.shoot(page, "sent")
 
     def account(self, page: Page) -> None:
         """The settings, and the same person on other devices."""
