@@ -6,14 +6,14 @@ Bytes in, bytes out: what is in a mail is not looked at. A mail appears whole or
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 
-from . import mailbox_delivery, mailbox_moving, quota
+from . import mailbox_delivery, mailbox_moving, mailbox_removal, mailbox_upkeep, quota
 from .errors import MessengerError
 from .mailbox_listing import Changes, Entry, changes, entries
 from .mailbox_moving import files, merged, rename
@@ -42,7 +42,9 @@ __all__ = [
     "NoSuchMessage",
     "Usage",
     "address_of",
+    "finish_removals",
     "mailbox_of",
+    "mailboxes",
     "path_of",
 ]
 
@@ -60,6 +62,24 @@ class NoSuchMessage(MessengerError):
 def mailbox_of(mail_root: Path, address: str) -> "Mailbox":
     """Return the mailbox of *address*, whether it exists yet or not."""
     return Mailbox(path_of(mail_root, address))
+
+
+def mailboxes(mail_root: Path) -> Iterator[str]:
+    """Yield the addresses of all mailboxes there are. MailboxError if the mail root can't be read."""
+    try:
+        yield from mailbox_upkeep.mailboxes(mail_root)
+    except OSError as error:
+        raise MailboxError(
+            f"{mail_root}: can't read it: {error.strerror}; mount it, or run as a user who may"
+        ) from error
+
+
+def finish_removals(mail_root: Path) -> int:
+    """End the removals of whole mailboxes that a crash has cut short; return in how many domains there were some."""
+    domains = list(mailbox_upkeep.unfinished(mail_root))
+    for domain in domains:
+        mailbox_removal.finish(mail_root, domain)
+    return len(domains)
 
 
 @dataclass(frozen=True)
@@ -238,6 +258,23 @@ class Mailbox:
         with suppress(NoSuchFolder), self._opened(folder) as place, quota.change(place.base, folder) as tally:
             return mailbox_moving.emptied(place, tally.of(folder))
         return 0
+
+    def older(self, folder: str, before: float, *, by_move: bool = False) -> Sequence[str]:
+        """Return the messages of *folder* that were delivered before *before* (Unix seconds). One stat for each.
+
+        With *by_move*, those that were put into that folder before it.
+        """
+        with suppress(NoSuchFolder), self._opened(folder) as place:
+            return mailbox_upkeep.older(place, before, by_move=by_move)
+        return []
+
+    def remove_if_empty(self, before: float, now: float) -> bool:
+        """Remove the mailbox, and what lies beside it, if it holds no message and was left alone since *before*.
+
+        Returns whether it is gone. Unlike ``delete`` it never takes a message along that comes in this moment.
+        """
+        mail_root, (domain, person, _) = _way(self.root)
+        return mailbox_upkeep.remove_empty(mail_root, domain, person, before, now)
 
     def delete(self) -> None:
         """Remove all of this person's mail and what else lies beside it; nothing if there is none. Not to be undone.

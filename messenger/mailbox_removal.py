@@ -35,6 +35,15 @@ def remove(mail_root: Path, domain: str, person: str) -> None:
         os.fsync(directory)
 
 
+def finish(mail_root: Path, domain: str) -> None:
+    """End the removals in *domain* that a crash has cut short."""
+    with suppress(NoSuchFolder), opened_domain(mail_root, domain) as directory:
+        for name in os.listdir(directory):  # noqa: PTH208 -- as above
+            if name.startswith(PREFIX):
+                _remove(name, directory)
+        os.fsync(directory)
+
+
 def _take_name(person: str, directory: int) -> str:
     name = f"{PREFIX}{token_hex(8)}"
     try:
