@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from messenger import cache_folder, message
 from messenger.errors import MessengerError
-from messenger.mailbox import Mailbox, MailboxError, mailbox_of
+from messenger.mailbox import Mailbox, MailboxError, NoSuchMessage, mailbox_of
 from messenger_reader import index, index_file
 from messenger_reader.index import Cursor
 from messenger_reader.mails import Mails
@@ -375,7 +375,19 @@ def test_mail_that_cannot_be_moved_out_of_new_is_listed_all_the_same(inbox, mail
     assert [row.name for row in inbox.page().rows] == names[::-1]
 
 
-STEPS = ["deliver", "read", "unread", "foreign", "delete", "look"]
+STEPS = [
+    "deliver",
+    "read",
+    "unread",
+    "foreign",
+    "delete",
+    "look",
+    "archive",
+    "back",
+    "remove",
+    "foreign move",
+    "look there",
+]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -390,25 +402,117 @@ def test_whatever_happens_the_list_is_what_the_folder_holds(tmp_path_factory, st
     for step, which in steps:
         entries = sorted(mailbox.list(), key=lambda entry: entry.name)
         name = entries[which % len(entries)].name if entries else ""
+        archived = sorted(entry.name for entry in mailbox.list("Archive"))
         if step == "deliver":
             deliver(mailbox, f"Number {next(serial)}")
         elif step == "look":
             inbox.page()
-        elif name and step in ("read", "unread"):
+        elif step == "look there":
+            inbox.page("Archive")
+        elif archived and step == "back":
+            assert inbox.move([*archived[:which], "gone"], "", "Archive") == len(archived[:which])
+        elif not name:
+            continue
+        elif step in ("read", "unread"):
             inbox.flag(name, add="S" if step == "read" else "", remove="S" if step == "unread" else "")
-        elif name and step == "foreign":
+        elif step == "foreign":
             mailbox.flag(name, add="FS")
-        elif name and step == "delete":
+        elif step == "foreign move":
+            mailbox.move(name, "", "Archive")
+        elif step == "archive":
+            assert inbox.move([name, "gone"], "Archive") == 1
+        elif step == "remove":
+            assert inbox.remove([name, "gone"]) == 1
+        elif step == "delete":
             next(mailbox.root.glob(f"*/{name}*")).unlink()
 
-    inbox.page()
+    inbox.folders()
     clock.now += index.DOUBT_SECONDS + 1  # the longest that anything may hide
 
-    rows = inbox.page()
-    truth = {entry.name: entry.flags for entry in mailbox.list()}
-    assert {row.name: row.flags for row in rows.rows} == truth
-    assert rows.total == len(truth)
-    assert rows.unread == sum("S" not in flags for flags in truth.values())
+    counts = {one.folder: (one.total, one.unread) for one in inbox.folders()}
+    for folder in ("", "Archive"):
+        rows = inbox.page(folder)
+        truth = {entry.name: entry.flags for entry in mailbox.list(folder)}
+        assert {row.name: row.flags for row in rows.rows} == truth
+        assert all(row.summary for row in rows.rows)
+        assert rows.total == len(truth)
+        assert rows.unread == sum("S" not in flags for flags in truth.values())
+        assert counts[folder] == (rows.total, rows.unread)
+
+
+def test_moves_of_our_own_cost_no_look_at_either_folder(inbox, mailbox, monkeypatch):
+    names = many(mailbox, 60)
+    mailbox.deliver(b"Subject: before\r\n\r\n", "before", folder="Archive", flags="S")
+    mailbox.deliver(b"Subject: before\r\n\r\n", "before", folder="Trash", flags="S")
+    inbox.folders()
+    inbox.page()
+    for call in ("changes", "list"):
+        monkeypatch.setattr(Mailbox, call, lambda *_, **__: pytest.fail("listed a folder"))
+
+    assert inbox.move(names[:50], "Archive") == 50
+    assert inbox.move(names[10:20], "Trash", "Archive") == 10
+    assert inbox.remove(names[:5], "Archive") == 5
+    assert inbox.move(names[10:12], "", "Trash") == 2
+    assert len(inbox.flagged(names[50:], "FS", "", "")) == 10
+
+    counts = {one.folder: (one.total, one.unread) for one in inbox.folders()}
+    assert (counts[""], counts["Archive"], counts["Trash"]) == ((12, 2), (36, 35), (9, 8))
+    assert [row.name for row in inbox.page("Trash").rows] == ["before", *names[19:11:-1]]
+
+
+def test_a_mail_is_found_whatever_its_folder(inbox, mailbox):
+    name = deliver(mailbox, "one")
+
+    for folder in ("", "Archive", "Sent", "Drafts", "Trash", "Taxes.2025"):
+        if folder:
+            inbox.move([name], folder)
+        assert (inbox.folder_of(name), inbox.place(name).folder) == (folder, folder)
+        assert inbox.read(name).startswith(b"From: Bob")
+        inbox.flag(name, add="F")
+    with pytest.raises(NoSuchMessage):
+        inbox.read("unheard-of")
+
+
+def test_a_mail_that_moves_while_it_is_looked_for_is_found(inbox, mailbox, monkeypatch):
+    name = deliver(mailbox, "one")
+    find = Mailbox.find
+
+    def late(*args):
+        found = find(*args)
+        monkeypatch.setattr(Mailbox, "find", find)
+        mailbox.move(name, "", "Archive")
+        return found
+
+    monkeypatch.setattr(Mailbox, "find", late)
+
+    assert inbox.read(name).startswith(b"From: Bob")
+
+
+def test_what_a_full_disk_kept_out_of_the_index_is_moved_once_and_shows(tmp_path, inbox, mailbox, monkeypatch):
+    names = many(mailbox, 3)
+    inbox.folders()
+    connect = index_file._connect
+
+    def failing(path):
+        connection = connect(path)
+        connection.execute("CREATE TEMP TRIGGER full BEFORE UPDATE ON main.mail BEGIN SELECT raise(ABORT, 'full'); END")
+        return connection
+
+    monkeypatch.setattr(index_file, "_connect", failing)
+    assert inbox.move(names[:2], "Archive") == 2
+    monkeypatch.setattr(index_file, "_connect", connect)
+
+    assert {one.folder: one.total for one in inbox.folders() if one.total} == {"": 1, "Archive": 2}
+
+
+def test_a_folder_that_was_removed_is_forgotten(inbox, mailbox):
+    mailbox.deliver(b"Subject: x\r\n\r\n", "x", folder="Old")
+    assert "Old" in [one.folder for one in inbox.folders()]
+
+    shutil.rmtree(mailbox.root / ".Old")
+
+    assert "Old" not in [one.folder for one in inbox.folders()]
+    assert inbox.page("Old").total == 0
 
 
 def in_a_process(home: Path, kind: str) -> str:
