@@ -29,6 +29,8 @@ from messenger.accounts import Accounts
 from messenger.mailbox import Mailbox, mailbox_of
 from messenger_reader.app import create_app
 
+from .screenshot_files import SUBJECT, with_papers
+
 ROOT = Path(__file__).parents[1]
 ADDRESS = "anna@partner.example"
 PASSWORD = "three plain blue doors"  # noqa: S105 -- for a portal that lives ten seconds
@@ -140,11 +142,16 @@ class Photographer:
             ("plain", "Your contract"),
             ("html", "Third quarter"),
             ("files", "Документы"),
+            ("papers", SUBJECT),
             ("suspicious", "Please confirm"),
             ("long", "Minutes"),
         ):
             [url] = [url for url, name in zip(links, names, strict=True) if subject in name]
             self.take(page, f"message-{key}", url)
+            if key == "papers":
+                for part in (2, 3, 4, 5):
+                    self.take(page, f"preview-{part}", f"{url}/preview/{part}")
+                self.take(page, "message-inside", f"{url}/part/8")
             if key == "html":
                 self.take(page, "message-pictures", f"{url}?pictures=1")
                 self.take(page, "headers", f"{url}/headers")
@@ -261,7 +268,7 @@ class Photographer:
 
 def deliver_all(mailbox: Mailbox) -> None:
     """The demo's three mails, and some more, older from one to the next."""
-    makers = [mails.with_attachments, mails.with_pictures, mails.plain, *MORE]
+    makers = [mails.with_attachments, mails.with_pictures, mails.plain, with_papers, *MORE]
     for at, make in enumerate(makers):
         moment = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=17) * at**1.6
         raw = make(moment)
