@@ -236,6 +236,10 @@ def pages(server: Server, chromium: Browser) -> Iterator[dict[str, tuple[Page, s
             "headers": (inside, f"/message/{rich}/headers"),
             "text": (inside, f"/message/{rich}/text"),
             "print": (inside, f"/message/{rich}/print"),
+            "compose": (inside, "/compose"),
+            "reply": (inside, f"/message/{plain}/reply"),
+            "forward": (inside, f"/message/{files}/forward"),
+            "unreachable": (inside, f"/message/{posing}/reply"),
             "not found": (inside, "/nowhere"),
         }
         yield found
@@ -243,7 +247,7 @@ def pages(server: Server, chromium: Browser) -> Iterator[dict[str, tuple[Page, s
 
 PAGES = [
     "help", "login", "dead link", "sign up", "inbox", "plain message", "formatted message", "warning", "crowd",
-    "attachments", "headers", "text", "print", "not found",
+    "attachments", "headers", "text", "print", "compose", "reply", "forward", "unreachable", "not found",
 ]  # fmt: skip
 
 
