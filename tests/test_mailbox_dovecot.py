@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from messenger.mailbox import mailbox_of
+from messenger_reader.mails import Mails
 
 ADDRESS = "anna@example.org"
 RAW = b"From: eva@example.org\r\nSubject: Gr\xc3\xbc\xc3\x9fe\r\n\r\nHello\r\n.\r\n\xff\r\n"
@@ -326,3 +327,57 @@ def test_the_imap_server_takes_our_quota_and_agrees_on_what_is_used(served, anna
     assert (kept.octets, counted) == (by_dovecot, by_dovecot)
     (anna.root / "maildirsize").unlink()
     assert anna.usage(limit, time.time()) == kept
+
+
+def test_the_portal_and_the_imap_server_agree_on_folders_flags_and_moves(served, anna, tmp_path):
+    portal = Mails(anna, tmp_path, ADDRESS)
+    names = [f"{number:064x}" for number in range(5)]
+    for name in names:
+        anna.deliver(RAW + name.encode() + b"\r\n", name)
+
+    def agree(client):
+        """Both say of every folder how many there are and how many unread; returns the portal's word."""
+        counts = {one.folder or "INBOX": (one.total, one.unread) for one in portal.folders()}
+        with served.imap() as fresh:  # an open connection doesn't learn of folders that others make
+            lines = [answer.decode() for answer in fresh.list()[1] if b"Noselect" not in answer]
+        listed = {line.rpartition(" ")[2].strip('"') for line in lines}
+        assert {folder for folder, (total, _) in counts.items() if total} <= listed <= set(counts)
+        for folder in listed:
+            status = client.status(f'"{folder}"', "(MESSAGES UNSEEN)")[1][0].decode()
+            told = re.search(r"MESSAGES (\d+) UNSEEN (\d+)", status)
+            assert (int(told[1]), int(told[2])) == counts[folder], folder
+        return counts
+
+    with served.imap() as client:
+        assert agree(client)["INBOX"] == (5, 5)
+        client.store("1", "+FLAGS", r"(\Seen $Important)")
+
+        # The portal moves, deletes and stars while the client has the inbox open.
+        assert portal.moved(names[:2], "Archive", "") == names[:2]
+        assert portal.move(names[2:3], "Trash") == 1
+        portal.flag(names[0], add="F")
+        portal.flag(names[3], add="S")
+        assert client.noop()[0] == "OK"
+        assert agree(client) == {"INBOX": (2, 1), "Drafts": (0, 0), "Sent": (0, 0), "Archive": (2, 1), "Trash": (1, 1)}
+
+        # The client makes a folder, moves mail there, and takes one back out of the trash.
+        folder = "B&APw-ro.Post"
+        client.create(f'"{folder}"')
+        assert client.uid("MOVE", "5", f'"{folder}"')[0] == "OK"
+        client.select("Trash")
+        assert client.uid("MOVE", "1", "INBOX")[0] == "OK"
+        assert portal.removed(names[2:3], "Trash") == []  # gone meanwhile
+        counts = agree(client)
+        assert (counts[folder], counts["INBOX"], counts["Trash"]) == ((1, 1), (2, 1), (0, 0))
+        (moved,) = portal.page(folder).rows
+        assert names[4].encode() in portal.read(moved.name)
+
+        # The portal goes on with what the client has moved.
+        assert portal.move([moved.name], "Trash") == 1
+        client.select("Archive")
+        assert sorted(map(sorted, flags_of(client).values())) == [[], ["\\Flagged", "\\Seen"]]
+        assert portal.removed([moved.name], "Trash") == [moved.name]
+        assert portal.move(names[:2], "") == 2
+        client.noop()
+        counts = agree(client)
+        assert (counts["INBOX"], counts["Archive"], counts["Trash"], counts[folder]) == ((4, 2), (0, 0), (0, 0), (0, 0))
