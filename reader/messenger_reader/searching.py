@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, time
 
+from messenger import cache_folder
 from messenger.errors import MessengerError
 from messenger.mailbox import Mailbox
 from messenger.message import Message
@@ -33,36 +34,17 @@ class Searching:
     """
 
     def __init__(self, mailbox: Mailbox, cache: Path, address: str, now: Callable[[], float] = time) -> None:
-        self._mailbox = mailbox
+        self._mailbox, self._cache, self._address = mailbox, cache, address
         self._path = path_of(cache, address)
         self._now = now
 
     def look_into(self, seconds: float) -> bool:
         """Look into mails for about so many *seconds*. Tell whether there is more to do for us."""
-        until = monotonic() + seconds
-        if not self._mailbox.exists():  # and no cache is made for somebody who has just left
-            return False
-        with index_file.alone(self._path) as alone:
-            if not alone:
-                return False
-            index_file.use(self._path, lambda db: self._list(Index(db)))
-            while batch := index_file.use(self._path, lambda db: index_contents.waiting(db, BATCH)):
-                found = []
-                for mail in batch:
-                    found.append((mail, self._inside(mail)))
-                    if monotonic() > until:
-                        break
-                self._keep(found)
-                if monotonic() > until:
-                    return True
-        return False
+        return self._alone(lambda: self._look_into(monotonic() + seconds))
 
     def tidy(self) -> bool:
         """Make a part of the index anew that holds words of deleted mails. Tell whether there may be more of it."""
-        if not self._mailbox.exists():
-            return False
-        with index_file.alone(self._path) as alone:
-            return not alone or index_file.use(self._path, index_words.tidy)
+        return self._alone(lambda: index_file.use(self._path, index_words.tidy), busy=True)
 
     def progress(self) -> Progress:
         return index_file.use(self._path, index_contents.progress)
@@ -78,6 +60,29 @@ class Searching:
         if not found.cards and self._learn(name, read):
             found = index_file.use(self._path, lambda db: index_threads.conversation(db, name))
         return found
+
+    def _alone(self, work: Callable[[], bool], busy: bool = False) -> bool:
+        """Do *work* while nobody else fills the index; *busy* is the answer if somebody does."""
+        if not self._mailbox.exists():
+            return False
+        with index_file.alone(self._path) as alone:
+            more = work() if alone else busy
+        if not self._mailbox.exists():  # deleted meanwhile: what we made behind that must not stay
+            cache_folder.remove(self._cache, self._address)
+        return more
+
+    def _look_into(self, until: float) -> bool:
+        index_file.use(self._path, lambda db: self._list(Index(db)))
+        while batch := index_file.use(self._path, lambda db: index_contents.waiting(db, BATCH)):
+            found = []
+            for mail in batch:
+                found.append((mail, self._inside(mail)))
+                if monotonic() > until:
+                    break
+            self._keep(found)
+            if monotonic() > until:
+                return True
+        return False
 
     def _learn(self, name: str, read: Message) -> bool:
         with index_file.alone(self._path) as alone:

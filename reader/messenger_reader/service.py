@@ -19,7 +19,7 @@ from messenger.accounts import Accounts
 from messenger.config_forms import host_port
 from messenger.errors import MessengerError
 
-from . import checks
+from . import background, checks
 from .app import create_app
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self._config)
+        app = create_app(self._config)
+        background.install(app)
+        return app
 
 
 def gunicorn_settings(config: settings.Config) -> dict[str, object]:

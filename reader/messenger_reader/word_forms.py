@@ -24,7 +24,7 @@ _UMLAUT = re.compile(r"(?<![aeiouqy])([aou])e(?!u)")
 _SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _SHORTEST_UMLAUT = 4
 #: Characters of a snippet, and how many of them stand before the first hit.
-SNIPPET, LEAD = 200, 60
+SNIPPET, LEAD = 200, 40
 
 
 class Words(Protocol):
