@@ -4,7 +4,9 @@ Here, not in the reader, because whoever deletes a person's mail on the command 
 """
 
 import errno
+import re
 import shutil
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from .errors import MessengerError
 
 #: Another request of the same person may put something in while it is emptied.
 TRIES = 8
+_SHELF, _FOLDER = re.compile(r"[0-9a-f]{2}"), re.compile(r"[0-9a-f]{64}")
 
 
 class CacheStays(MessengerError):
@@ -36,7 +39,23 @@ def make(folder: Path) -> None:
 
 def remove(cache: Path, address: str) -> None:
     """Remove what is kept for *address*. Raises CacheStays if that can't be done: subjects are in there."""
-    folder = folder_of(cache, address)
+    remove_folder(folder_of(cache, address))
+
+
+def orphans(cache: Path, addresses: Iterable[str]) -> Iterator[Path]:
+    """Yield the folders of nobody: all but those for *addresses*."""
+    known = {folder_of(cache, address).name for address in addresses}
+    for shelf in sorted(cache.iterdir()) if cache.is_dir() else ():
+        if not _SHELF.fullmatch(shelf.name) or shelf.is_symlink() or not shelf.is_dir():
+            continue
+        for folder in sorted(shelf.iterdir()):
+            ours = _FOLDER.fullmatch(folder.name) and folder.name.startswith(shelf.name)
+            if ours and folder.name not in known and not folder.is_symlink():
+                yield folder
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove one of the folders of the cache."""
     for _ in range(TRIES):
         try:
             shutil.rmtree(folder)

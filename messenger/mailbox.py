@@ -268,6 +268,11 @@ class Mailbox:
             return mailbox_upkeep.older(place, before, by_move=by_move)
         return []
 
+    def is_abandoned(self, before: float) -> bool:
+        """Tell whether ``remove_if_empty`` would remove it."""
+        mail_root, (domain, person, _) = _way(self.root)
+        return mailbox_upkeep.is_abandoned(mail_root, domain, person, before)
+
     def remove_if_empty(self, before: float, now: float) -> bool:
         """Remove the mailbox, and what lies beside it, if it holds no message and was left alone since *before*.
 

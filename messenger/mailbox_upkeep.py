@@ -7,8 +7,9 @@ delivery fails instead, and the sender's queue tries again.
 
 import errno
 import os
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import mailbox_delivery
@@ -60,35 +61,63 @@ def older(place: Folder, before: float, *, by_move: bool) -> list[str]:
     return found
 
 
+def is_abandoned(mail_root: Path, domain: str, person: str, before: float) -> bool:
+    """Tell whether ``remove_empty`` would find nothing that keeps it from removing."""
+    with ExitStack() as held:
+        return _opened(held, mail_root, domain, person, before) is not None
+
+
 def remove_empty(mail_root: Path, domain: str, person: str, before: float, now: float) -> bool:
     """Remove ``<mail_root>/<domain>/<person>`` if no message is in it and nothing there has changed since *before*.
 
     Returns whether it is gone. What we don't know, if it isn't empty, keeps all of it.
     """
     with ExitStack() as held:
-        try:
-            above = held.enter_context(opened_domain(mail_root, domain))
-            home = _open(held, person, above)
-            root = _open(held, MAILDIR, home)
-        except (NoSuchFolder, FileNotFoundError):
+        found = _opened(held, mail_root, domain, person, before, now)
+        if found is None:
             return False
+        for name, base in found.maildirs.items():
+            if not _take(base, found.root, name, _MAIL):
+                return False
+        gone = _take(found.root, found.home, MAILDIR, _MAIL) and _take(found.home, found.above, person, found.others)
+        os.fsync(found.above)
+        return gone
+
+
+@dataclass(frozen=True)
+class _Abandoned:
+    """Open directories of a mailbox in which there is nothing to keep."""
+
+    above: int
+    home: int
+    root: int
+    maildirs: Mapping[str, int]
+    #: Empty folders beside the Maildir.
+    others: tuple[str, ...]
+
+
+def _opened(
+    held: ExitStack, mail_root: Path, domain: str, person: str, before: float, now: float | None = None
+) -> _Abandoned | None:
+    """Open the mailbox, or return None if it is to be kept. With *now*, what a crash left in tmp/ is removed."""
+    try:
+        above = held.enter_context(opened_domain(mail_root, domain))
+        home = _open(held, person, above)
+        root = _open(held, MAILDIR, home)
+    except (NoSuchFolder, FileNotFoundError):
+        return None
+    if now is not None:
         with suppress(FileNotFoundError):
             mailbox_delivery.remove_leftovers(_open(held, "tmp", root), now)
-        maildirs = {name: _open(held, name, root) for name in _inner(root) if name.startswith(".")}
-        others = [name for name in _inner(home) if name != MAILDIR]
-        untouched = _is_left(held, home, ".", before) and _is_left(held, root, ".", before)
-        if not untouched or any(_names(held, home, name) for name in others):
-            return False
-        if not _is_empty(held, root, before, {*maildirs}):
-            return False
-        if not all(_is_empty(held, base, before) for base in maildirs.values()):
-            return False
-        for name, base in maildirs.items():
-            if not _take(base, root, name, _MAIL):
-                return False
-        gone = _take(root, home, MAILDIR, _MAIL) and _take(home, above, person, tuple(others))
-        os.fsync(above)
-        return gone
+    if not _is_left(held, home, ".", before) or not _is_left(held, root, ".", before):
+        return None
+    maildirs = {name: _open(held, name, root) for name in _inner(root) if name.startswith(".")}
+    others = tuple(name for name in _inner(home) if name != MAILDIR)
+    if any(_names(held, home, name) for name in others) or not _is_empty(held, root, before, {*maildirs}):
+        return None
+    if not all(_is_empty(held, base, before) for base in maildirs.values()):
+        return None
+    return _Abandoned(above, home, root, maildirs, others)
 
 
 def _is_empty(held: ExitStack, base: int, before: float, besides: Set[str] = frozenset()) -> bool:

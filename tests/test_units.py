@@ -46,6 +46,23 @@ def test_systemd_finds_nothing_to_say_about_a_unit(unit, tmp_path):
 
 
 @needs_systemd_analyze
+def test_systemd_finds_nothing_to_say_about_the_timer_and_when_it_rings(tmp_path):
+    for name in ("messenger-cleanup.timer", "messenger-cleanup.service"):
+        text = (ROOT / "systemd" / name).read_text()
+        (tmp_path / name).write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.MULTILINE))
+    timer = tmp_path / "messenger-cleanup.timer"
+
+    said = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(timer)], capture_output=True, text=True, check=False
+    )
+    (when,) = re.findall(r"^OnCalendar=(.*)", timer.read_text(), re.MULTILINE)
+    rings = subprocess.run(["systemd-analyze", "calendar", when], capture_output=True, text=True, check=False)
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    assert rings.returncode == 0, rings.stderr
+
+
+@needs_systemd_analyze
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_a_unit_is_shut_as_systemd_measures_it(unit):
     said = subprocess.run(
@@ -76,6 +93,14 @@ def test_neither_service_sees_the_secrets_of_the_other():
 
     assert {"-/var/lib/webmail-messenger/accounts", "-/etc/webmail-messenger/keys/totp.key"} <= set(milter)
     assert {"-/var/lib/webmail-messenger/ledger", "-/etc/webmail-messenger/keys/webmail-recipient.key"} <= set(reader)
+
+
+def test_cleaning_up_sees_no_key_at_all():
+    found = confined.directives(ROOT / "systemd" / "messenger-cleanup.service")
+
+    assert "-/etc/webmail-messenger/keys" in confined.words(found["InaccessiblePaths"])
+    assert "-/var/lib/webmail-messenger/ledger" in confined.words(found["InaccessiblePaths"])
+    assert found["User"] == ["messenger-reader"]
 
 
 @pytest.mark.postfix

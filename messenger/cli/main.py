@@ -11,6 +11,7 @@ from ..errors import MessengerError
 from . import status
 from .account import account
 from .audit import audit
+from .cleanup import cleanup
 from .message import message
 from .options import config_option
 from .setup import setup
@@ -32,6 +33,7 @@ commands.add_command(tunnel)
 commands.add_command(message)
 commands.add_command(account)
 commands.add_command(audit)
+commands.add_command(cleanup)
 
 
 def main(words: Sequence[str] | None = None) -> None:
