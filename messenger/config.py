@@ -254,6 +254,9 @@ def _compare_reply(config: Config, reading: Reading) -> None:
         text = "expected a file, because the other of sign_certificate and sign_key names one, found none"
         missing = "sign_key" if reply.sign_certificate else "sign_certificate"
         reading.wrong(("reply", missing), f"[reply] {missing}: {text}")
+    if reply.sign_key in config.tunnel.recipient_keys:
+        text = "expected a key of its own, found one of the tunnel's recipient_keys"
+        reading.wrong(("reply", "sign_key"), f"[reply] sign_key: {text}")
     if reply.encrypt_subject and not reply.encrypt_to:
         text = "expected false where encrypt_to is empty, found true"
         reading.wrong(("reply", "encrypt_subject"), f"[reply] encrypt_subject: {text}")

@@ -170,7 +170,9 @@ def test_a_draft_opens_again_with_everything_and_goes_when_it_is_sent(alice):
 
     page = alice.save(f"/message/{name}/reply-all", TWO, text="Half a\r\n\r\n  sentence", subject="Größe")
 
-    [(_, flagged, stored)] = alice.folder("Drafts")
+    [(kept, flagged, stored)] = alice.folder("Drafts")
+    assert f'href="/draft/{kept}"' in alice.get("/folder/Drafts").text
+    assert f'href="/draft/{kept}"' in alice.get(f"/message/{kept}").text
     assert flagged == "DS"
     assert stored.text == "Half a\n\n  sentence"
     form = alice.form(page)
@@ -311,6 +313,7 @@ def test_nobody_is_told_that_a_mail_left_which_perhaps_did_not(alice, monkeypatc
     assert alice.system.taken == []
     [(_, flagged, _)] = alice.folder("Sent")
     assert flagged == "DS"
+    assert "It is not known" in alice.get(answer.location.replace("/sent/", "/message/")).text
     alice.system.trouble = None
     draft = alice.site.post(alice.browser, f"{answer.location}/again").location
     again = alice.get(draft).text
@@ -318,6 +321,20 @@ def test_nobody_is_told_that_a_mail_left_which_perhaps_did_not(alice, monkeypatc
     alice.post(form_on(again), do="send")
     assert files(alice.sent[0], alice.system.taken[0][0]) == TWO
     assert [flagged for _, flagged, _ in alice.folder("Sent")] == ["S"]
+
+
+def test_who_finds_out_that_a_mail_left_says_so(alice):
+    alice.system.trouble = SubmissionUnclear("no answer")
+    page = alice.save("/compose", to="bob@example.org", text="one")
+    sent = alice.post(alice.form(page), do="send").location
+
+    alice.site.post(alice.browser, f"{sent}/arrived")
+
+    assert "on its way" in alice.get(sent).text
+    assert [flagged for _, flagged, _ in alice.folder("Sent")] == ["S"]
+    assert alice.folder("Drafts") == []
+    assert alice.site.post(alice.browser, f"{sent}/again").location == sent
+    assert alice.folder("Drafts") == []
 
 
 def test_a_crash_between_sending_and_tidying_up_sends_nothing_twice(alice, monkeypatch):

@@ -236,6 +236,7 @@ def test_each_certificate_needs_its_key():
         ('sign_key = "sign.key"', "sign_certificate"),
         ('sign_certificate = "sign.pem"', "sign_key"),
         ("encrypt_subject = true", "encrypt_subject"),
+        ('sign_certificate = "s.pem"\nsign_key = "keys/webmail-recipient.key"', "sign_key"),
     ],
 )
 def test_settings_for_replies_fit_together(lines, key):

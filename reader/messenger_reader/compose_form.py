@@ -24,8 +24,6 @@ from .opened import NAME
 FIELDS = 4_000_000
 #: How many fields and files.
 PARTS = 300
-#: What is larger than this many times the limit isn't even read to its end.
-PATIENCE = 8
 FILENAME_CHARACTERS = 150
 SAVE, SEND, QUOTE, UNQUOTE = "save", "send", "quote", "unquote"
 
@@ -55,13 +53,13 @@ class _Nothing:
         return 0
 
 
-def read(room: int) -> Form:
-    """Read the form of this request, with up to *room* bytes of files."""
+def read(room: int, patience: int) -> Form:
+    """Read the form of this request, with up to *room* bytes of files; of up to *patience* bytes the text is kept."""
     length = request.content_length
     limit = room + FIELDS
     if length is None:
         abort(411)
-    if length > limit * PATIENCE:
+    if length > max(limit, patience):
         raise RequestEntityTooLarge
     request.max_form_parts = PARTS
     request.max_form_memory_size = FIELDS

@@ -43,7 +43,8 @@ POSTED = "compose.given"
 @pages.app_context_processor
 def _for_other_pages() -> dict[str, object]:
     """What the buttons beside a mail and above a list need to know."""
-    return {"answers": answers, "may_write": bool(g.get("account")) and rights().write}
+    inside = bool(g.get("account"))
+    return {"answers": answers, "may_answer": inside and rights().reply, "may_write": inside and rights().write}
 
 
 @pages.get("/compose")
@@ -85,7 +86,7 @@ def draft(name: str) -> ResponseReturnValue:
 def given() -> ResponseReturnValue:
     """The form, whatever button was pressed."""
     _need(rights().reply)
-    form = compose_form.read(context().post.room)
+    form = compose_form.read(context().post.room, context().post.patience)
     if form.whose != g.account.address:
         # Somebody else logged in by now, in another tab.
         return carried(form.draft, 409)
@@ -124,6 +125,18 @@ def sent(name: str) -> ResponseReturnValue:
         unclear=found.what == sending.UNCLEAR,
         again="again" in request.args,
     )
+
+
+@pages.post("/sent/<name>/arrived")
+def arrived(name: str) -> ResponseReturnValue:
+    """Its owner has found out that it left."""
+    _need(rights().reply)
+    found = drafts.load_id(opened(name).raw)
+    state = sending.state(_mailbox(), mails(), found)
+    if state and state.what == sending.UNCLEAR and state.name == name:
+        mails().flag(name, remove="D")
+        mails().remove(drafts.states(_mailbox(), found), DRAFTS)
+    return redirect(url_for(".sent", name=name), 303)
 
 
 @pages.post("/sent/<name>/again")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from messenger import envelope, reply_mail, tunnel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ROOM_FOR_TEXT = 64 * 1024
 #: In base64, 57 bytes are a line of 78.
 LINE, ENCODED_LINE = 57, 78
+PATIENCE, PATIENCE_BYTES = 4, 50_000_000
 
 Submit = Callable[[bytes, str, Sequence[str]], None]
 
@@ -51,6 +53,11 @@ class Post:
         room = (self.size_limit - ROOM_FOR_TEXT) * LINE // ENCODED_LINE
         return room * LINE // ENCODED_LINE if self.recipients else room
 
+    @property
+    def patience(self) -> int:
+        """How much of a form is read, to keep its text, though its files are too large. More isn't read at all."""
+        return max(PATIENCE * self.size_limit, PATIENCE_BYTES)
+
     def sealed(self, mail: Outgoing) -> bytes:
         """*mail* as it leaves. Raises a MessengerError if it can't be sealed as the settings want it."""
         hide = bool(self.hide_subject and self.recipients)
@@ -70,7 +77,7 @@ def post_of(config: Config, submit: Submit) -> Post:
     settings = config.reply
     address = settings.mail_from or config.notice.mail_from
     certificate, key = settings.sign_certificate, settings.sign_key
-    return Post(
+    post = Post(
         site_name=config.site.name,
         site_address=address if settings.reply_from == "site" else "",
         domain=envelope.domain_of(address),
@@ -80,3 +87,7 @@ def post_of(config: Config, submit: Submit) -> Post:
         signer=tunnel.load_sender_key(certificate, key) if certificate and key else None,
         hide_subject=settings.encrypt_subject,
     )
+    # Keys that can't do what they are for are found out now, not by the first person who writes.
+    trial = Outgoing(Sender(address), (address,), (), "", "", (), f"trial@{post.domain}", datetime.now(UTC))
+    post.sealed(trial)
+    return post

@@ -35,7 +35,8 @@ def keep() -> ResponseReturnValue:
     if not rights().reply:
         return access.ask_to_log_in()
     account = _whose()
-    form = compose_form.read(context().post.room)
+    post = context().post
+    form = compose_form.read(post.room if account else 0, post.patience)
     if form.draft.is_empty and not form.refused:
         return access.ask_to_log_in()
     if account and form.whose == account.address:
