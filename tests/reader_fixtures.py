@@ -31,6 +31,7 @@ def settings_for(
     site: str = "",
     reader: str = "",
     accounts: str = "",
+    mail: str = "",
     sendmail: str = "/bin/true",
 ) -> settings.Config:
     """Settings for a reader whose files are all below *home*."""
@@ -45,6 +46,7 @@ own_domains = ["example.org"]
 {site}
 [mail]
 root = "mail"
+{mail}
 [tunnel]
 webmail_sender = "sender@gateway.example.org"
 webmail_recipient = "webmail@gateway.example.org"

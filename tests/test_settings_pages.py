@@ -57,6 +57,41 @@ def test_the_page_shows_what_was_chosen_in_the_language_that_was_chosen(site, al
     assert 'value="blue heron"' in page
 
 
+def test_the_page_shows_how_much_room_is_used_and_lists_warn_only_when_little_is_left(tmp_path):
+    site = portal(tmp_path, mail="quota = 10000")
+    alice = logged_in(site)
+    mailbox_at(site).deliver(b"x" * 5000, "a" * 64)
+
+    page = site.get(alice, "/account").text
+    assert "5 KB of 10 KB used" in page
+    assert re.search(r'<meter [^>]*value="50" aria-labelledby="room"', page)
+    assert "nearly full" not in page + site.get(alice, "/").text
+
+    mailbox_at(site).deliver(b"x" * 3000, "b" * 64)
+    for path in ("/account", "/", "/folder/Trash"):
+        assert "Your mailbox is nearly full" in site.get(alice, path).text
+    assert 'value="80"' in site.get(alice, "/account").text
+
+    mailbox_at(site).move("a" * 64, "", "Trash")
+    assert "3 KB of 10 KB used" in site.get(alice, "/account").text
+
+
+def test_without_a_quota_no_room_is_shown_and_trouble_with_it_hides_no_page(tmp_path, monkeypatch):
+    free = portal(tmp_path, mail="quota = 0")
+    assert "<meter" not in free.get(logged_in(free), "/account").text
+
+    (tmp_path / "other").mkdir()
+    site = portal(tmp_path / "other")
+    alice = logged_in(site)
+
+    def broken(*_):
+        raise MailboxError("no space left")
+
+    monkeypatch.setattr("messenger.mailbox.Mailbox.usage", broken)
+    assert site.get(alice, "/account").status_code == site.get(alice, "/").status_code == 200
+    assert "<meter" not in site.get(alice, "/account").text
+
+
 def test_the_accounts_language_wins_over_the_browsers(site, alice):
     site.post(alice, "/account", **CHOSEN)
     site.headers["Accept-Language"] = "en"

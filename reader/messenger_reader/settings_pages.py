@@ -3,6 +3,7 @@
 What pages are shown in lies with the accounts; what notices follow lies beside the mail, where the milter can read it.
 """
 
+import logging
 from datetime import datetime
 
 from babel import Locale
@@ -21,7 +22,7 @@ from flask.typing import ResponseReturnValue
 
 from messenger import preferences
 from messenger.accounts import DONE
-from messenger.mailbox import Mailbox, mailbox_of
+from messenger.mailbox import Mailbox, MailboxError, Usage, mailbox_of
 from messenger.preferences import NOTICES, PHRASE_CHARACTERS, Preferences
 from messenger.visible import line
 
@@ -29,6 +30,8 @@ from . import entry, language, time_zones
 from .context import context
 from .export import Words, archive
 from .language import gettext as _
+
+log = logging.getLogger(__name__)
 
 pages = Blueprint("settings", __name__)
 
@@ -68,6 +71,19 @@ def export() -> ResponseReturnValue:
     name = f"messages {datetime.fromtimestamp(own.now(), zone):%Y-%m-%d}.zip"
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
+
+
+@pages.app_template_global()
+def usage() -> Usage | None:
+    """How full the mailbox of whoever is logged in is; None where there is no quota, or nobody can tell just now."""
+    own = context()
+    if not own.config.mail.quota:
+        return None
+    try:
+        return _mailbox().usage(own.config.mail.quota, own.clock())
+    except MailboxError as error:
+        log.warning("the room in a mailbox is not shown: %s", error)
+        return None
 
 
 def _chosen(before: Preferences) -> tuple[Preferences, dict[str, str]]:
