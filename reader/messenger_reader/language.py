@@ -6,8 +6,8 @@ Catalogues are read as text, once: there is nothing to compile and nothing to fo
 """
 
 import gettext as catalogues
-from datetime import UTC, datetime, tzinfo
-from functools import cache
+from datetime import UTC, date, datetime, tzinfo
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -44,15 +44,28 @@ def catalogue(language: str) -> catalogues.NullTranslations:
 
 def current() -> str:
     """The language of this page: the account's, else the browser's, else the site's."""
-    if has_request_context():
-        account = g.get("account") or g.get("pending_account")
-        if account is not None and account.language in available():
-            return str(account.language)
-        for tag, quality in request.accept_languages:
-            # "de-AT" is served by "de", and before any language the person likes less.
-            for name in (tag.replace("-", "_"), tag.partition("-")[0].lower()):
-                if quality > 0 and name in available():
-                    return name
+    if not has_request_context():
+        return _of_site()
+    account = g.get("account") or g.get("pending_account")
+    # Asked for with every word of a page; who it is for may change once, when somebody logs in.
+    kept: tuple[object, str] | None = g.get("language")
+    if kept is None or kept[0] is not account:
+        kept = g.language = (account, _of_person(account.language if account is not None else ""))
+    return kept[1]
+
+
+def _of_person(chosen: str) -> str:
+    if chosen in available():
+        return chosen
+    for tag, quality in request.accept_languages:
+        # "de-AT" is served by "de", and before any language the person likes less.
+        for name in (tag.replace("-", "_"), tag.partition("-")[0].lower()):
+            if quality > 0 and name in available():
+                return name
+    return _of_site()
+
+
+def _of_site() -> str:
     site: str = current_app.config["SITE_LANGUAGE"]
     return site if site in available() else SOURCE
 
@@ -76,13 +89,13 @@ def ngettext(one: str, many: str, count: int) -> str:
     return catalogue(current()).ngettext(one, many, count)
 
 
-def _local(moment: datetime | float) -> datetime:
+def _local(moment: datetime | float, zone: tzinfo) -> datetime:
     if not isinstance(moment, datetime):
         moment = datetime.fromtimestamp(moment, UTC)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
-        return moment.astimezone(time_zone())
+        return moment.astimezone(zone)
     except OverflowError:  # a Date field may name the year 1 or 9999
         return moment
 
@@ -93,29 +106,41 @@ def _formats() -> str:
 
 def short_date(moment: datetime | float) -> str:
     """As a list wants it: the time today, the day this year, else day and year."""
-    local, today = _local(moment), datetime.now(time_zone()).date()
+    zone = time_zone()
+    return _short_date(moment, zone, datetime.now(zone).date(), _formats())
+
+
+# A list writes the dates of fifty mails, the same ones each time.
+@lru_cache(maxsize=4096)
+def _short_date(moment: datetime | float, zone: tzinfo, today: date, formats: str) -> str:
+    local = _local(moment, zone)
     if local.date() == today:
-        return dates.format_time(local.time(), "short", locale=_formats())
+        return dates.format_time(local.time(), "short", locale=formats)
     if local.year == today.year:
-        return dates.format_skeleton("MMMd", local, locale=_formats())
-    return dates.format_date(local.date(), "medium", locale=_formats())
+        return dates.format_skeleton("MMMd", local, locale=formats)
+    return dates.format_date(local.date(), "medium", locale=formats)
 
 
 def full_date(moment: datetime | float) -> str:
     """Day, year and time of day, the month in words."""
-    local = _local(moment)
-    day = dates.format_date(local.date(), "long", locale=_formats())
-    return f"{day}, {dates.format_time(local.time(), 'short', locale=_formats())}"
+    return _full_date(moment, time_zone(), _formats())
+
+
+@lru_cache(maxsize=4096)
+def _full_date(moment: datetime | float, zone: tzinfo, formats: str) -> str:
+    local = _local(moment, zone)
+    day = dates.format_date(local.date(), "long", locale=formats)
+    return f"{day}, {dates.format_time(local.time(), 'short', locale=formats)}"
 
 
 def clock(moment: datetime | float) -> str:
     """The time of day, to the minute that has begun."""
-    return dates.format_time(_local(moment).time(), "short", locale=_formats())
+    return dates.format_time(_local(moment, time_zone()).time(), "short", locale=_formats())
 
 
 def machine_date(moment: datetime | float) -> str:
     """For ``<time datetime>``."""
-    return _local(moment).isoformat(timespec="seconds")
+    return _local(moment, time_zone()).isoformat(timespec="seconds")
 
 
 def file_size(size: int) -> str:
