@@ -14,6 +14,7 @@ from .audit import audit
 from .cleanup import cleanup
 from .message import message
 from .options import config_option
+from .pdf import pdf
 from .setup import setup
 from .tunnel import tunnel
 
@@ -34,6 +35,7 @@ commands.add_command(message)
 commands.add_command(account)
 commands.add_command(audit)
 commands.add_command(cleanup)
+commands.add_command(pdf)
 
 
 def main(words: Sequence[str] | None = None) -> None:

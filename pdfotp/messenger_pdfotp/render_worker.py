@@ -7,6 +7,7 @@ standard input and answers on its standard output, frame by frame. Knows no pass
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -27,7 +28,7 @@ CPU_SECONDS = 20
 MEMORY = 1024 * 2**20
 OUTPUT = 100 * 2**20
 #: How a child ends that couldn't do its work.
-ENDED_MEMORY, ENDED_ERROR = 3, 4
+ENDED_MEMORY, ENDED_ERROR, ENDED_SIZE = 3, 4, 5
 #: Fonts and what names them; Python's own modules, some of which are loaded late.
 READABLE = ("/usr", "/lib", "/lib64", "/etc/fonts", "/var/cache/fontconfig", sys.prefix, sys.base_prefix)
 
@@ -93,6 +94,8 @@ def _work(job: dict[str, Any], result: int) -> int:
             file.write(FRAME.pack(len(about), 0) + about + content)
     except MemoryError:
         return ENDED_MEMORY
+    except OSError as error:
+        return ENDED_SIZE if error.errno == errno.EFBIG else ENDED_ERROR
     except BaseException:
         return ENDED_ERROR
     return 0
@@ -114,15 +117,19 @@ class _Fetcher(weasyprint.URLFetcher):  # type: ignore[misc]
 
 
 def _limit() -> None:
-    for what, limit in (
-        (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, OUTPUT),
+    for what, soft, hard in (
+        # At the soft limit a signal of its own, so that it is known what was too much; at the hard one SIGKILL.
+        (resource.RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + 1),
+        (resource.RLIMIT_AS, MEMORY, MEMORY),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, OUTPUT, OUTPUT),
     ):
-        given = resource.getrlimit(what)[1]
-        limit = limit if given == resource.RLIM_INFINITY else min(limit, given)
-        resource.setrlimit(what, (limit, limit))
+        given_soft, given_hard = resource.getrlimit(what)
+        resource.setrlimit(what, (_stricter(soft, given_soft), _stricter(hard, given_hard)))
+
+
+def _stricter(limit: int, given: int) -> int:
+    return limit if given == resource.RLIM_INFINITY else min(limit, given)
 
 
 def _read(length: int) -> bytes:

@@ -79,6 +79,6 @@ def _reason(code: int) -> str:
         return f"it takes more than {render_worker.CPU_SECONDS} seconds to lay out"
     if code in (render_worker.ENDED_MEMORY, -signal.SIGKILL):
         return f"it takes more than {render_worker.MEMORY // 2**20} MB to lay out"
-    if code == -signal.SIGXFSZ:
+    if code == render_worker.ENDED_SIZE:
         return f"it becomes larger than {render_worker.OUTPUT // 2**20} MB"
     return f"the renderer ended with {code}"

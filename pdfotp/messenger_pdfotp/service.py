@@ -48,8 +48,7 @@ DONE_DAYS = 400
 def main(path: Path | None, only_check: bool, once: bool) -> None:
     """Send messages as encrypted PDFs: make them of what the milter puts into the spool."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for name in ("weasyprint", "fontTools", "pikepdf", "pyhanko"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quiet()
     try:
         config = settings.load(path)
         found = checks.problems(config)
@@ -67,6 +66,12 @@ def main(path: Path | None, only_check: bool, once: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     serve(config, stopping, once)
+
+
+def quiet() -> None:
+    """Keep libraries from writing lines of their own about each mail."""
+    for name in ("weasyprint", "fontTools", "pikepdf", "pyhanko", "pyhanko_certvalidator"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def bench_of(config: settings.Config, renderer: Renderer) -> Bench:
