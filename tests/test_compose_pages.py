@@ -11,6 +11,7 @@ from messenger.mailbox import Mailbox, MailboxError
 from messenger.submission import SubmissionUnclear
 from messenger_reader import sending
 
+from . import cms_makers as make
 from .compose_fixtures import REFUSAL, Desk, desk, form_on
 from .mail_pages_fixtures import deliver, flags, logged_in, mail, mailbox_at, with_file
 from .reader_fixtures import ALICE, BOB, Portal
@@ -413,6 +414,25 @@ def test_a_disk_that_is_full_loses_no_text(alice, monkeypatch):
     assert alice.system.taken == []
 
 
+def test_a_mailbox_that_is_full_loses_no_text(alice):
+    own = alice.site.app.extensions["messenger"]
+    full = replace(own.config, mail=replace(own.config.mail, quota=5000))
+    form = alice.form("/compose")
+    alice.save("/compose", to="bob@example.org", text="small")
+    alice.site.app.extensions["messenger"] = replace(own, config=full)
+
+    for button in ("save", "send"):
+        answer = alice.post(form, [("large.bin", bytes(5000))], do=button, to="bob@example.org", text="My words")
+
+        assert answer.status_code == 507
+        assert "Your mailbox is full" in answer.text
+        assert form_on(answer.text)["text"] == "My words"
+    assert alice.system.taken == []
+    assert alice.folder("Sent") == []
+    assert alice.post(form, do="send", to="bob@example.org", text="small").status_code == 303
+    assert len(alice.system.taken) == 1
+
+
 def test_an_account_sends_so_many_an_hour(tmp_path):
     alice = desk(tmp_path, reply="per_hour = 2")
 
@@ -546,9 +566,12 @@ def test_addresses_beyond_ascii_are_written_to(tmp_path):
     [(raw, _, rcpt_tos)] = alice.system.taken
     assert rcpt_tos == ("büro@example.org",)
     assert "Reply-To: 用户@example.net\r\n".encode() in raw
+    alice.system.trouble = REFUSAL
+    refused = alice.send("/compose", to="büro@example.org", text="x")
+    assert "doesn’t know addresses with letters like those in büro@example.org" in alice.get(refused.location).text
 
 
-def test_a_signed_and_sealed_mail_leaves_sealed_and_is_kept_readable(alice):
+def test_a_signed_and_sealed_mail_leaves_sealed_and_is_kept_readable(alice, tmp_path):
     own = alice.site.app.extensions["messenger"]
     sealed = replace(own.post, recipients=(messenger().certificate,), signer=gateway().sender, hide_subject=True)
     alice.site.app.extensions["messenger"] = replace(own, post=sealed)
@@ -557,6 +580,13 @@ def test_a_signed_and_sealed_mail_leaves_sealed_and_is_kept_readable(alice):
 
     [(raw, _, _)] = alice.system.taken
     [(_, _, copy)] = alice.folder("Sent")
+    certificate, key = messenger().write(tmp_path, "opens")
+    opened = message.read(make.openssl("cms", "-decrypt", "-recip", certificate, "-inkey", key, stdin=raw))
+    assert dict(opened.headers)["Content-Type"].startswith("multipart/signed")
+    assert (opened.text, [part.filename for part in opened.attachments][:2]) == (
+        "Subject: Offer\n\nMy words",
+        ["plan.pdf", "Größe.csv"],
+    )
     assert b"application/pkcs7-mime" in raw
     assert alice.sent[0].subject == "Protected message"
     assert (copy.subject, copy.text) == ("Offer", "My words")

@@ -79,7 +79,7 @@ def draft(name: str) -> ResponseReturnValue:
         abort(404)
     if (before := sending.state(_mailbox(), mails(), found.id)) and before.what == sending.ALREADY:
         return redirect(url_for(".sent", name=before.name, again=""), 303)
-    return page(found, name, note=note(), tried="try" in request.args)
+    return page(found, name, note=note(found), tried="try" in request.args)
 
 
 @pages.post("/compose")
@@ -92,13 +92,24 @@ def given() -> ResponseReturnValue:
         return carried(form.draft, 409)
     try:
         return _given(form)
+    except drafts.MailboxFull:
+        words = _(
+            "Your mailbox is full, so nothing was saved or sent. What you wrote is still here: "
+            "please delete messages in another tab, then try again."
+        )
+        return _as_it_was(form, words, 507)
     except MessengerError as error:
         log.error("a mail that was written: %s: %s", type(error).__name__, error)
         words = _("This doesn’t work right now, and nothing was sent. What you wrote is still here; please try again.")
-        lost = [_("Please choose the files again.")] if form.draft.files else []
-        before = kept(form.name, mails()) if form.name else None
-        shown = replace(form.draft, files=before.files if before else ())
-        return page(shown, form.name, problems=[" ".join([words, *lost])], status=503)
+        return _as_it_was(form, words, 503)
+
+
+def _as_it_was(form: Form, words: str, status: int) -> ResponseReturnValue:
+    """The form with what was typed, where not even a draft could be kept."""
+    lost = [_("Please choose the files again.")] if form.draft.files else []
+    before = kept(form.name, mails()) if form.name else None
+    shown = replace(form.draft, files=before.files if before else ())
+    return page(shown, form.name, problems=[" ".join([words, *lost])], status=status)
 
 
 @pages.post("/draft/<name>/delete")
@@ -209,7 +220,7 @@ def _send(whole: Draft, name: str, original: Original | None) -> ResponseReturnV
     per_hour = own.config.reply.per_hour
     if not own.accounts.allow("reply", account.id, per_hour, entry.client(), own.now(), detail):
         return _to_draft(_save(whole, name), "often")
-    writer = sending.Writer(account.address, _mailbox(), mails())
+    writer = sending.Writer(account.address, _mailbox(), mails(), own.config.mail.quota)
     outcome = sending.send(own.post, writer, whole, name, mail, own.now())
     if outcome.what != sending.ALREADY:
         ended = DONE if outcome.what == sending.LEFT else REFUSED
@@ -226,7 +237,7 @@ def _save(whole: Draft, before: str) -> str:
     own, mailbox = context(), _mailbox()
     # Looked for before: of two forms at once, neither takes away what the other has just kept.
     older = {before, *drafts.states(mailbox, whole.id)} - {""}
-    name = drafts.save(mailbox, whole, g.account.address, own.post.domain, own.now())
+    name = drafts.save(mailbox, whole, g.account.address, own.post.domain, own.now(), own.config.mail.quota)
     mails().remove(older - {name}, DRAFTS)
     return name
 

@@ -29,8 +29,12 @@ def answers(read: Message) -> Answers:
     return answering.answers(read, g.account.address, rights())
 
 
-def note() -> tuple[str, str]:
+def note(shown: Draft) -> tuple[str, str]:
     """What the page says about what came before it: the kind of note, and the words."""
+    beyond = [one for field in (shown.to, shown.cc) for one in reply.typed(field).addresses if not one.isascii()]
+    if "refused" in request.args and beyond:
+        words = _("Perhaps it doesn’t know addresses with letters like those in %(who)s.")
+        return "bad", f"{_refused()} {words % {'who': compose_words.named(beyond)}}"
     notes = {
         "saved": ("", _("Your draft is saved.")),
         "quoted": ("", _("The original is in your text now. Your draft is saved.")),
@@ -39,13 +43,7 @@ def note() -> tuple[str, str]:
             "",
             _("This is what you were writing when you were logged out. Nothing was sent. Please look through it."),
         ),
-        "refused": (
-            "bad",
-            _(
-                "Nothing was sent: the mail system didn’t take the message. "
-                "Your draft is saved; please try again in a few minutes."
-            ),
-        ),
+        "refused": ("bad", _refused()),
         "large": ("bad", _("Nothing was sent: the message is too large. Your draft is saved; please take out a file.")),
         "often": (
             "bad",
@@ -60,6 +58,13 @@ def note() -> tuple[str, str]:
         ),
     }
     return next((said for key, said in notes.items() if key in request.args), ("", ""))
+
+
+def _refused() -> str:
+    return _(
+        "Nothing was sent: the mail system didn’t take the message. "
+        "Your draft is saved; please try again in a few minutes."
+    )
 
 
 def page(

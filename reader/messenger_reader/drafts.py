@@ -71,8 +71,15 @@ class Draft:
         )
 
 
-def save(mailbox: Mailbox, draft: Draft, own: str, domain: str, now: int) -> str:
-    """Keep *draft* of the person with the address *own*; on disk when this returns its name."""
+class MailboxFull(MessengerError):
+    """The quota leaves no room for this."""
+
+
+def save(mailbox: Mailbox, draft: Draft, own: str, domain: str, now: int, quota: int = 0) -> str:
+    """Keep *draft* of the person with the address *own*; on disk when this returns its name.
+
+    Raises MailboxFull where a *quota*, in octets, leaves no room for it.
+    """
     answer = f"{draft.kind} {_QUOTE if draft.quote else _PLAIN} {draft.original}".rstrip()
     more = [(ANSWER, answer)]
     for name, typed in ((TO, draft.to), (CC, draft.cc)):
@@ -80,8 +87,15 @@ def save(mailbox: Mailbox, draft: Draft, own: str, domain: str, now: int) -> str
             more.append((name, unstructured(reply.one_line(typed))))
     raw = reply_mail.write(draft.outgoing(Sender(own), domain, now), more).raw
     name = sha256(raw).hexdigest()
+    make_sure_of_room(mailbox, len(raw), quota, now)
     mailbox.deliver(raw, name, DRAFTS, "DS")
     return name
+
+
+def make_sure_of_room(mailbox: Mailbox, octets: int, quota: int, now: int) -> None:
+    """Raise MailboxFull where *quota* leaves no room for so many octets more; 0 is no quota."""
+    if quota and not mailbox.usage(quota, now).has_room(octets):
+        raise MailboxFull(f"{mailbox.root}: no room for {octets} octets more within {quota}")
 
 
 def load(raw: bytes, name: str) -> Draft:

@@ -65,4 +65,4 @@ def _kept(form: Form, account: Account) -> str:
     box = Mails(mailbox, own.config.reader.cache, account.address, own.clock)
     whole, _ = merged(form, box, mailbox, own.post.room)
     # What it was before stays beside it: nothing is taken away without a log-in.
-    return drafts.save(mailbox, whole, account.address, own.post.domain, own.now())
+    return drafts.save(mailbox, whole, account.address, own.post.domain, own.now(), own.config.mail.quota)

@@ -70,14 +70,20 @@ class Writer:
     address: str
     mailbox: Mailbox
     mails: Mails
+    #: How much the mailbox holds, in octets; 0 is no limit.
+    quota: int = 0
 
 
 def send(post: Post, writer: Writer, draft: Draft, kept: str, mail: Outgoing, now: int) -> Outcome:
-    """Send *mail*, which *draft* has become; *kept* is that draft's name, if it was kept."""
+    """Send *mail*, which *draft* has become; *kept* is that draft's name, if it was kept.
+
+    Raises a MessengerError where it can't be sealed or kept (MailboxFull); nothing was sent then.
+    """
     mailbox, mails = writer.mailbox, writer.mails
     if before := _settled(mailbox, mails, draft.id):
         return before
     name, copy, raw = name_of(draft.id), reply_mail.write(mail).raw, post.sealed(mail)
+    drafts.make_sure_of_room(mailbox, len(copy), writer.quota, now)
     if not mailbox.deliver(copy, name, SENT, "DS"):
         # Another try was faster. Where that one was refused, it has kept the draft.
         return _settled(mailbox, mails, draft.id) or Outcome(REFUSED, next(iter(drafts.states(mailbox, draft.id)), ""))
