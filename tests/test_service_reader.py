@@ -94,7 +94,10 @@ def test_check_says_that_all_is_fine_and_changes_nothing(tmp_path):
 
     status, output = run("--check", "--config", str(tmp_path / "messenger.toml"))
 
-    assert (status, output) == (0, "settings, keys, folders, templates and the sanitiser are fine\n")
+    assert (status, output) == (
+        0,
+        "settings, keys, folders, templates, the sanitiser and the drawing of PDFs are fine\n",
+    )
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -106,6 +109,16 @@ def test_check_says_that_html_mail_would_not_be_sanitised(tmp_path, monkeypatch)
 
     assert status == EX_CONFIG
     assert "the process that sanitises HTML mail gives no answer (too-complex)" in output
+
+
+def test_check_says_that_pdfs_could_only_be_saved(tmp_path, monkeypatch):
+    settings_for(tmp_path)
+    monkeypatch.setattr(checks.pdf_pages, "WORKER", "no_such_module")
+
+    status, output = run("--check", "--config", str(tmp_path / "messenger.toml"))
+
+    assert status == EX_CONFIG
+    assert "the process that draws PDFs gives no picture" in output
 
 
 @pytest.mark.parametrize("arguments", [("--check",), ()])

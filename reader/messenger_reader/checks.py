@@ -14,11 +14,18 @@ from messenger.letterhead import Site
 from messenger.link import load_key
 from messenger.totp import load_key as load_totp_key
 
-from . import look
+from . import look, pdf_pages
 from .post import post_of
 
 if TYPE_CHECKING:
     from messenger.config import Config
+
+
+#: An empty page.
+TRIAL = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj trailer<</Root 1 0 R>>"
+)
 
 
 def problems(config: Config) -> list[str]:
@@ -55,6 +62,17 @@ def sanitiser() -> Iterator[str]:
         yield (
             f"the process that sanitises HTML mail gives no answer ({shown.fallback}), so mail would be shown as plain "
             "text: its reason is above; let the service start processes and have 1 GB of address space"
+        )
+
+
+def drawing() -> Iterator[str]:
+    """Start the process that draws PDFs. Not part of a start: a PDF can be saved without it."""
+    try:
+        pdf_pages.draw(TRIAL, 0)
+    except pdf_pages.NotDrawn as error:
+        yield (
+            f"the process that draws PDFs gives no picture ({error}), so PDFs could only be saved: let the service "
+            "start processes and have 1 GB of address space, and see that pypdfium2 and Pillow are installed"
         )
 
 

@@ -47,7 +47,10 @@ def _listen(_context: click.Context, _option: click.Parameter, value: str | None
 @click.command()
 @click.option("--config", "path", type=click.Path(readable=False, path_type=Path), help="Settings file.")
 @click.option(
-    "--check", "only_check", is_flag=True, help="Test settings, keys, folders, templates and the sanitiser, then exit."
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Test settings, keys, folders, templates, the sanitiser and PDFs, then exit.",
 )
 @click.option("--listen", callback=_listen, help="Another HOST:PORT than the settings name.")
 def main(path: Path | None, only_check: bool, listen: str | None) -> None:
@@ -57,7 +60,7 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
         config = settings.load(path)
         found = checks.problems(config)
         if only_check:
-            found += checks.sanitiser()
+            found += [*checks.sanitiser(), *checks.drawing()]
         if not found and not only_check:
             # Makes the tables once, before the workers start, and says what is wrong in one sentence.
             Accounts(config.accounts.database).close()
@@ -67,7 +70,7 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
         click.echo("\n".join(found), err=True)
         sys.exit(EX_CONFIG)
     if only_check:
-        click.echo("settings, keys, folders, templates and the sanitiser are fine")
+        click.echo("settings, keys, folders, templates, the sanitiser and the drawing of PDFs are fine")
         return
     if listen:
         config = replace(config, reader=replace(config.reader, listen=listen))
