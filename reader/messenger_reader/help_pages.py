@@ -18,4 +18,8 @@ def page() -> ResponseReturnValue:
         idle_minutes=config.accounts.idle_minutes,
         link_days=config.notice.link_days,
         second_step=config.accounts.require_totp != "never",
+        answers=config.reply.enabled,
+        trash_days=config.mail.trash_days,
+        retention_days=config.mail.retention_days,
+        audit_days=config.accounts.audit_days,
     )
