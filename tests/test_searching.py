@@ -71,7 +71,7 @@ def hits(search: Searching, typed: str, look: bool = True, **more) -> list[str]:
         search.look_into(LONG)
     query = parse(typed)
     wanted = Wanted(query.needed, query.excluded, query.attachment, query.unread, query.starred, **more)
-    return [card.subject for card in search.search(wanted, 50, LONG).cards]
+    return [card.subject for card in search.search(wanted, 50, LONG)[0].cards]
 
 
 def database(tmp_path: Path) -> Path:
@@ -114,7 +114,7 @@ def test_pages_of_hits_hold_every_hit_once_newest_first_over_all_shelves(search,
 
     seen, older = [], TOP
     while older is not None:
-        page = search.search(Wanted(parse("about").needed, high=older), 9, LONG)
+        page = search.search(Wanted(parse("about").needed, high=older), 9, LONG)[0]
         seen += [card.name for card in page.cards]
         older = page.older
 
@@ -134,7 +134,7 @@ def test_a_search_whose_time_is_up_says_how_far_it_came_and_goes_on_there(search
 
     older, pages = TOP, 0
     while True:
-        page = search.search(Wanted(parse("needle").needed, high=older), 9, -1)
+        page = search.search(Wanted(parse("needle").needed, high=older), 9, -1)[0]
         pages += 1
         if not page.unfinished:
             break
@@ -158,7 +158,7 @@ def test_old_mail_that_comes_late_is_found_in_its_place(search, mailbox, monkeyp
         if not search.tidy():
             break
 
-    page = search.search(Wanted(parse("word").needed), 100, LONG)
+    page = search.search(Wanted(parse("word").needed), 100, LONG)[0]
 
     assert [card.received for card in page.cards] == sorted(times, reverse=True)
     shelves = index_file.use(search._path, index_words.shelves)

@@ -52,7 +52,7 @@ def search(db: sqlite3.Connection, wanted: Wanted, size: int, time_is_up: Callab
     """Up to *size* hits. A shelf is searched to its end, whatever the time."""
     cards: dict[int, Card] = {}
     for shelf, low, high in _ranges(db, wanted):
-        for one in _hits(db, shelf, replace(wanted, low=low, high=high)):
+        for one in _hits(db, shelf, replace(wanted, low=low, high=high)) if _may_hit(db, shelf, wanted) else ():
             if one.id not in cards and len(cards) == size:
                 return _found(db, cards, min(cards))
             cards.setdefault(one.id, one)  # in two folders, it is one mail
@@ -73,6 +73,15 @@ def _ranges(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Shelf, int
         if low < high:
             yield shelf, low, high
         end = shelf.low
+
+
+def _may_hit(db: sqlite3.Connection, shelf: Shelf, wanted: Wanted) -> bool:
+    """Whether the words are on the shelf at all: most shelves lack a rare word, and this is cheaper to ask."""
+    if not wanted.needed:
+        return True
+    words = f"words_{shelf.number}"
+    query = f"SELECT 1 FROM {words} WHERE {words} MATCH ? LIMIT 1"  # noqa: S608 -- our own words
+    return db.execute(query, (match_expression(wanted.needed, wanted.excluded),)).fetchone() is not None
 
 
 def _hits(db: sqlite3.Connection, shelf: Shelf, wanted: Wanted) -> Iterator[Card]:

@@ -1,7 +1,7 @@
 """The words in somebody's mails, on shelves: full-text tables (FTS5) of a few thousand mails each, newest last.
 
 Why shelves: what a page of results costs, and what the removal of one mail's words costs, then grows with a shelf and
-not with the mailbox (docs/decisions/0010-search.md). A shelf holds words and where they stand, no text; what belongs
+not with the mailbox (docs/decisions/0011-search.md). A shelf holds words and where they stand, no text; what belongs
 on it is what ``content`` has from ``low`` on to the next shelf. Words of a deleted mail (``stale``) leave when their
 shelf is made anew, by ``tidy``. Whoever writes here holds the lock of ``index_file.alone``.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .word_forms import spaced
 
 #: A shelf this full takes no more at its ends: mails, and characters.
-FULL_MAILS, FULL_SIZE = 4096, 16_000_000
+FULL_MAILS, FULL_SIZE = 8192, 32_000_000
 #: Mails that are put on a new shelf in one go; others may write between two goes.
 BATCH = 200
 COLUMNS = ("subject", "sender", "recipients", "text", "files")

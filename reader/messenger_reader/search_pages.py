@@ -22,7 +22,7 @@ from .index_search import Found, Wanted
 from .language import gettext as _
 from .language import time_zone
 from .list_pages import told
-from .mails import ARCHIVE, DRAFTS, INBOX, SENT, TRASH
+from .mails import ARCHIVE, DRAFTS, INBOX, SENT, TRASH, FolderCount
 from .own_mails import mails
 from .own_searching import searching
 from .search_query import CHARACTERS, Hint, Query, parse
@@ -55,7 +55,8 @@ def search() -> ResponseReturnValue:
     typed = request.args.get("q", "").strip()[: CHARACTERS + 1]
     older = request.args.get("older", "")
     query = parse(typed)
-    wanted, hints = _wanted(query)
+    folders = mails().folders()  # brings the lists up to date, too
+    wanted, hints = _wanted(query, folders)
     if CURSOR.fullmatch(older):
         wanted = replace(wanted, high=min(wanted.high, int(older)))
     found, progress = (None, None) if query.empty else _search(wanted)
@@ -69,7 +70,7 @@ def search() -> ResponseReturnValue:
         progress=progress,
         later=bool(older),
         hints=[words(hint) for hint in (*query.hints, *hints)],
-        folders=mails().folders(),
+        folders=folders,
         folder=None,
         here=this_page(),
         **told(),
@@ -80,10 +81,13 @@ def _search(wanted: Wanted) -> tuple[Found | None, Progress | None]:
     """What is found, and how much of the mail can be by now; neither where the cache can't be used."""
     own = searching()
     try:
-        own.look_into(LOOK_SECONDS)
-        return own.search(wanted, PAGE, SEARCH_SECONDS), own.progress()
+        found, progress = own.search(wanted, PAGE, SEARCH_SECONDS)
+        if progress.done < progress.total:
+            own.look_into(LOOK_SECONDS)
+            found, progress = own.search(wanted, PAGE, SEARCH_SECONDS)
     except CacheUnusable:
         return None, None
+    return found, progress
 
 
 def _hit(card: Card, text: str, hits: re.Pattern[str] | None) -> Hit:
@@ -97,7 +101,7 @@ def _holds(text: str, hits: re.Pattern[str]) -> bool:
     return hits.search(word_forms.folded(text)) is not None
 
 
-def _wanted(query: Query) -> tuple[Wanted, list[Hint]]:
+def _wanted(query: Query, folders: list[FolderCount]) -> tuple[Wanted, list[Hint]]:
     """The query with its folders and days looked up, and hints for folders that there aren't."""
     hints = []
     wanted = Wanted(query.needed, query.excluded, query.attachment, query.unread, query.starred)
@@ -106,7 +110,7 @@ def _wanted(query: Query) -> tuple[Wanted, list[Hint]]:
     if query.after:
         wanted = replace(wanted, low=first_id(_midnight(query.after)))
     for given in filter(None, (query.folder, *query.not_in)):
-        folder = _folder(given)
+        folder = _folder(given, folders)
         if folder is None:
             hints.append(Hint("unknown-folder", given))
         elif given == query.folder:
@@ -121,11 +125,11 @@ def _midnight(day: date) -> int:
     return int(datetime.combine(day, time(), time_zone()).timestamp())
 
 
-def _folder(given: str) -> str | None:
+def _folder(given: str, folders: list[FolderCount]) -> str | None:
     """The folder that is called *given*, in lower case; the usual ones in either language."""
     if given in _FOLDERS:
         return _FOLDERS[given]
-    for one in mails().folders():
+    for one in folders:
         if given in (one.folder.lower(), folder_name(one.folder).lower()):
             return one.folder
     return None

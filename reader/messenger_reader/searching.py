@@ -5,6 +5,7 @@ and by the thread of each worker (background.py). What a mail is made of never s
 """
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, time
@@ -40,7 +41,8 @@ class Searching:
 
     def look_into(self, seconds: float) -> bool:
         """Look into mails for about so many *seconds*. Tell whether there is more to do for us."""
-        return self._alone(lambda: self._look_into(monotonic() + seconds))
+        until = monotonic() + seconds
+        return self._alone(lambda: self._look_into(until))
 
     def tidy(self) -> bool:
         """Make a part of the index anew that holds words of deleted mails. Tell whether there may be more of it."""
@@ -49,10 +51,15 @@ class Searching:
     def progress(self) -> Progress:
         return index_file.use(self._path, index_contents.progress)
 
-    def search(self, wanted: Wanted, size: int, seconds: float) -> Found:
-        """Up to *size* hits, newest first; fewer if it takes longer than so many *seconds*."""
+    def search(self, wanted: Wanted, size: int, seconds: float) -> tuple[Found, Progress]:
+        """Up to *size* hits, newest first; fewer if it takes longer than so many *seconds*. Of so many mails."""
         until = monotonic() + seconds
-        return index_file.use(self._path, lambda db: index_search.search(db, wanted, size, lambda: monotonic() > until))
+
+        def work(db: sqlite3.Connection) -> tuple[Found, Progress]:
+            found = index_search.search(db, wanted, size, lambda: monotonic() > until)
+            return found, index_contents.progress(db)
+
+        return index_file.use(self._path, work)
 
     def conversation(self, name: str, read: Message) -> Conversation:
         """The conversation of the mail *name*, which has been *read*: what of it was looked into so far."""
