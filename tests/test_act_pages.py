@@ -214,6 +214,16 @@ def test_the_star_of_a_row_changes_that_row_alone(site, alice):
     assert [where(site)[name][1] for name in names] == ["F", "", ""]
 
 
+def test_the_enter_key_in_a_checkbox_keeps_what_is_selected(site, alice):
+    names = three(site)
+
+    page, _ = act(site, alice, "nothing", names[:2])
+
+    assert set(re.findall(r'name="name" value="([^"]+)"[^>]* checked', page)) == set(names[:2])
+    assert 'role="status"' not in page
+    assert re.search(r'<form class="picking"[^>]*>\s*<button [^>]*value="nothing"', page)
+
+
 def test_a_message_page_says_where_it_is_and_what_can_be_done(site, alice):
     name = three(site)[0]
     act(site, alice, "archive", [name])

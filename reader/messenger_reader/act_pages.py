@@ -52,6 +52,8 @@ def act() -> ResponseReturnValue:
     names = [name for name in dict.fromkeys(names[:MOST]) if NAME.fullmatch(name)]
     back = _back("back") or list_url(request.form.get("folder", INBOX))
     by_folder = mails().by_folder(names, request.form.get("folder"))
+    if do == "nothing":
+        return _return_to(back, notes().keep(Done(kinds.PICKED, by_folder)))
     if do == "delete" and list(by_folder) == [TRASH]:
         return _ask(Done(kinds.ASKED, by_folder, gone=len(names) - len(by_folder[TRASH]), back=back))
     done = _done(do, by_folder, len(names), back)

@@ -24,6 +24,8 @@ KEEP_SECONDS = 86_400.0
 KEEP = 50
 
 MOVED, BACK, REMOVED, ASKED = "moved", "back", "removed", "asked"
+#: Only selected: nothing was done.
+PICKED = "picked"
 READ, UNREAD, STARRED, UNSTARRED = "read", "unread", "starred", "unstarred"
 
 

@@ -10,7 +10,7 @@ from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from .access import this_page
-from .done import MOVED
+from .done import MOVED, PICKED
 from .done_words import said
 from .folder_names import folder_name
 from .index import Cursor
@@ -60,13 +60,16 @@ def _list(folder: str) -> ResponseReturnValue:
     )
 
 
-def told() -> dict[str, str]:
-    """What a page says of what was done on the one before, and the token that undoes it."""
+def told() -> dict[str, Any]:
+    """What a page says of what was done on the one before, the token that undoes it, and what is still selected."""
     token = request.args.get("done", "")
     done = notes().find(token) if token else None
     if done is None:
-        return {"said": "", "undo": ""}
-    return {"said": said(done), "undo": token if done.kind == MOVED and done.count else ""}
+        return {"said": "", "undo": "", "picked": frozenset()}
+    if done.kind == PICKED:
+        return {"said": "", "undo": "", "picked": {name for names in done.names.values() for name in names}}
+    undo = token if done.kind == MOVED and done.count else ""
+    return {"said": said(done), "undo": undo, "picked": frozenset()}
 
 
 def _cursor(which: str) -> Cursor | None:
