@@ -176,7 +176,7 @@ def _serve(
     for address in mailboxes:
         attempt(deliver, address)
     if full:
-        attempt(turn_away, ", ".join(full))
+        attempt(turn_away, next(iter(full)))
     could_deliver = len(failed)
     for address in waiting:
         if len(failed) - could_deliver >= FAILED_NOTICES:
