@@ -24,6 +24,12 @@ _EXTENSIONS = {
     "message/rfc822": "eml",
     "message/global": "eml",
     "message/delivery-status": "txt",
+    "message/disposition-notification": "txt",
+    "text/rfc822-headers": "txt",
+    "text/markdown": "md",
+    "text/enriched": "txt",
+    "text/x-amp-html": "html",
+    "text/x-vcard": "vcf",
     "image/jpeg": "jpg",
     "image/png": "png",
     "image/gif": "gif",
@@ -33,11 +39,19 @@ _EXTENSIONS = {
     "application/pdf": "pdf",
     "application/zip": "zip",
     "application/pkcs7-signature": "p7s",
+    "application/x-pkcs7-signature": "p7s",
+    "application/pkcs7-mime": "p7m",
+    "application/x-pkcs7-mime": "p7m",
     "application/pgp-signature": "asc",
+    "application/pgp-encrypted": "asc",
+    "application/pgp-keys": "asc",
     "application/ms-tnef": "dat",
     "audio/mpeg": "mp3",
     "video/mp4": "mp4",
 }
+#: Texts that other pages draw better than a page of text does.
+_DATA = frozenset({"text/calendar", "text/csv", "text/directory", "text/vcard", "text/x-vcard", "text/x-amp-html"})
+_READABLE = frozenset({"message/delivery-status", "message/disposition-notification", "message/partial"})
 _KIND = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
 _CID = re.compile(r"cid:([^\"'\s<>)]{1,400})", re.IGNORECASE)
 #: Spaces of any width, and letters that are blank: many of them push an extension out of sight.
@@ -62,6 +76,8 @@ def layout(root: Node) -> Layout:
     """Choose the body of the mail below *root*."""
     found = Layout()
     _place(root, found)
+    if not found.plain and (words := _words(root, found)):
+        found.plain, found.rich = [words], []
     if not any(node.kind == "text/html" for node in found.rich):
         found.rich = []
     for node in root.walk():
@@ -91,9 +107,26 @@ def _place(node: Node, found: Layout) -> None:
             _place(child, found)
 
 
+def _words(root: Node, found: Layout) -> Node | None:
+    """A text to show where no part is a body: of a kind nobody draws, or a mail that is one attached text."""
+    if not root.parts:
+        return root if root.kind in _READABLE or root.kind.startswith("text/") else None
+    return next(
+        (
+            node
+            for node in found.files
+            if (node.kind in _READABLE or (node.kind.startswith("text/") and node.kind not in _DATA))
+            and node.disposition != "attachment"
+            and not filename_of(node)
+        ),
+        None,
+    )
+
+
 def _is_body(node: Node, found: Layout) -> bool:
     # A mail that is one text of any kind (text/markdown, ...) is shown as plain text.
-    known = node.kind in ("text/plain", "text/html") or (node.root and node.kind.startswith("text/"))
+    alone = node.root and node.kind.startswith("text/") and node.kind not in _DATA
+    known = node.kind in ("text/plain", "text/html") or alone
     if node.disposition == "attachment" or not known:
         return False
     # A further text with a file name is a file that the sender would like shown; the first one is the mail.

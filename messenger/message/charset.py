@@ -8,6 +8,7 @@ senders tested with. Only charsets on the list below are ever decoded: UTF-7 and
 from __future__ import annotations
 
 import codecs
+import re
 
 #: Python codec names, as codecs.lookup() gives them.
 KNOWN = frozenset(
@@ -16,9 +17,10 @@ KNOWN = frozenset(
     iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-10 iso8859-13 iso8859-14
     iso8859-15 iso8859-16 koi8-r koi8-u kz1048 mac-roman mac-cyrillic
     cp932 euc_jp iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_3 iso2022_jp_ext cp949 johab iso2022_kr
-    gb18030 hz big5 big5hkscs""".split()  # noqa: SIM905 (a list people can read)
+    gb18030 hz big5 big5hkscs shift_jis_2004 euc_jis_2004 iso2022_jp_2004 mac-latin2 mac-greek mac-turkish
+    ptcp154""".split()  # noqa: SIM905 (a list people can read)
 )
-#: The name a mail uses, to the one it means.
+#: The name a mail uses, or the codec that Python has for it, to the one it means.
 MEANT = {
     "ascii": "cp1252",
     "us-ascii": "cp1252",
@@ -52,12 +54,34 @@ MEANT = {
     "macintosh": "mac-roman",
     "cp-850": "cp850",
     "big5-hkscs": "big5hkscs",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "euc_kr": "cp949",
+    "iso2022_jp": "iso2022_jp_ext",
+    "iso-2022-jp-ms": "iso2022_jp_ext",
+    "cp50220": "iso2022_jp_ext",
+    "cp50221": "iso2022_jp_ext",
+    "eucjp-ms": "euc_jp",
+    "cp51932": "euc_jp",
+    "x-euc-jp": "euc_jp",
+    "x-windows-949": "cp949",
+    "windows-949": "cp949",
+    "windows-936": "gb18030",
+    "x-big5": "big5",
+    "x-mac-roman": "mac-roman",
+    "x-mac-cyrillic": "mac-cyrillic",
+    "x-mac-ce": "mac-latin2",
+    "unicode-1-1-utf-8": "utf-8",
+    "utf-8-sig": "utf-8",
+    "iso-10646-ucs-2": "utf-16",
+    "ucs-2": "utf-16",
 }
 
 
 def codec_of(name: str) -> str | None:
     """Return the Python codec a mail's charset name stands for, or None for one we don't decode."""
-    name = name.strip().strip("\"'").lower()
+    # Some write the next parameter into this one.
+    name = re.split(r"[\s;,]", name.strip().strip("\"'"), maxsplit=1)[0].lower()
     name = MEANT.get(name, name)
     if not name.isascii() or not 0 < len(name) <= 40 or "\0" in name:
         return None
@@ -65,6 +89,7 @@ def codec_of(name: str) -> str | None:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
         return None
+    found = MEANT.get(found, found)
     return found if found in KNOWN else None
 
 
@@ -81,8 +106,20 @@ def decode(raw: bytes, name: str = "") -> tuple[str, str]:
         return text, "unknown-charset" if codec is None else ""
     try:
         return raw.decode(codec), ""
-    except UnicodeError:
-        return _tolerant(raw, codec), "bad-encoding"
+    except UnicodeError as error:
+        return _otherwise(raw, codec, error), "bad-encoding"
+
+
+def _otherwise(raw: bytes, codec: str, error: UnicodeError) -> str:
+    """Text that isn't in the charset it claims: in the one it is in, if that is plain to see."""
+    if codec == "utf-8":
+        # Not a single character of UTF-8 in it, whole or cut off: from a program that only says so.
+        latin = "unexpected end" not in str(error) and raw.decode("utf-8", "ignore").isascii()
+        return _tolerant(raw, "cp1252" if latin else codec)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return _tolerant(raw, codec)
 
 
 def _tolerant(raw: bytes, codec: str) -> str:

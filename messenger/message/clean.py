@@ -12,7 +12,7 @@ _UNSEEN = (
 )
 _TEXT = re.compile(f"[{_UNSEEN}]")
 _LINE = re.compile(f"[{_UNSEEN}\t\n\u2028\u2029]+")
-_BREAK = re.compile("\r\n?|\u2028|\u2029|\x0b|\x0c")
+_BREAK = re.compile("\r\n?|\u2028|\u2029|\x0b|\x0c|\x85")
 _SPACES = re.compile(r"[ \t\n]+")
 
 
@@ -27,4 +27,4 @@ def line(text: str, limit: int = 2000) -> str:
 
 
 def _joint(found: re.Match[str]) -> str:
-    return " " if any(c in "\t\n\r\u2028\u2029" for c in found[0]) else ""
+    return " " if any(c in "\t\n\r\x85\u2028\u2029" for c in found[0]) else ""

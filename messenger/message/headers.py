@@ -6,6 +6,7 @@ Sizes are capped before any field is looked into. Addresses are in addresses.py.
 from __future__ import annotations
 
 import binascii
+import codecs
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,14 @@ class Fields:
         return next((value for key, value in self.items if key.lower() == name), b"")
 
 
+def line_ends(raw: bytes) -> bytes:
+    """*raw*; where lines end with CR alone, as on an old Mac, with LF in its place, so that all stays where it is."""
+    head = raw[:BLOCK]
+    # The intake's own fields on top end as they should.
+    lone = head.count(b"\r") - head.count(b"\r\n")
+    return raw.replace(b"\r", b"\n") if lone > 2 and head.count(b"\n") <= 3 else raw
+
+
 def split(raw: bytes, start: int, end: int) -> tuple[Fields, int]:
     """Read the fields at *start*; return them and where the body begins."""
     items: list[tuple[bytes, bytearray]] = []
@@ -58,8 +67,8 @@ def split(raw: bytes, start: int, end: int) -> tuple[Fields, int]:
                 items[-1][1].extend(b"\n" + line)
             else:
                 cut = cut or bool(items)
-        elif found := _NAME.match(line):
-            items.append((found[1], bytearray(line[found.end() :])))
+        elif found := _NAME.match(line.removeprefix(codecs.BOM_UTF8)):
+            items.append((found[1], bytearray(found.string[found.end() :])))
         elif not (line.startswith((b"From ", b">From ")) and lines <= 3):  # mbox's, maybe below our trace
             return Fields(_frozen(items), cut), at  # no field: the body begins without a blank line
         at, lines = stop, lines + 1

@@ -19,6 +19,9 @@ PARTS = 1000
 DEPTH = 30
 HEADS = 1_000_000  # bytes of the fields of all parts together
 BOUNDARY = 200  # RFC 2046 allows 70
+SEARCHED = 65_536  # bytes in which a boundary that nobody named must show itself
+
+_SOME_DELIMITER = re.compile(rb"\n--([0-9A-Za-z'()+_,./:=?-]{1,200}+)[ \t]*+\r?\n")
 
 
 @dataclass(eq=False)
@@ -48,8 +51,10 @@ class Node:
 def tree(raw: bytes) -> tuple[Node, list[str]]:
     """Return the root and the problems met."""
     problems: list[str] = []
+    raw = headers.line_ends(raw)
     root = _node(raw, 0, len(raw), "", "", problems)
     root.root = True
+    _find_boundary(raw, root, problems)
     stack: list[tuple[bytes, Node]] = []
     _enter(root, stack, problems)
     count, at, heads = 1, root.start, 0
@@ -58,15 +63,16 @@ def tree(raw: bytes) -> tuple[Node, list[str]]:
         if found is None:
             break
         boundary, last = found[1], found[2] is not None
-        # The line end before a delimiter belongs to the delimiter.
+        # The line end before a delimiter belongs to the delimiter, or to the fields that it follows at once.
         before = found.start() - (raw[found.start() - 1 : found.start()] == b"\r")
         while stack[-1][0] != boundary:
-            stack.pop()[1].end = before  # an inner multipart that was never closed
+            unclosed = stack.pop()[1]
+            unclosed.end = max(before, unclosed.start)
         parent = stack[-1][1]
         _close(parent, before)
         at = found.end()
         if last:
-            parent.end = before
+            parent.end = max(before, parent.start)
             stack.pop()
         elif count >= PARTS or heads > HEADS:
             _note(problems, "too-many-parts")
@@ -113,6 +119,19 @@ def _enter(node: Node, stack: list[tuple[bytes, Node]], problems: list[str]) -> 
     elif all(boundary != other for other, _ in stack):
         stack.append((boundary, node))
     else:
+        _note(problems, "bad-structure")
+
+
+def _find_boundary(raw: bytes, root: Node, problems: list[str]) -> None:
+    """Where the parts aren't parted by what the mail says they are: by a line that looks like it and comes again."""
+    if not root.kind.startswith("multipart/"):
+        return
+    boundary = root.params.get("boundary", "").rstrip().encode("utf-8", "replace")
+    if boundary and raw.find(b"--" + boundary, max(root.start - 1, 0)) >= 0:
+        return
+    found = _SOME_DELIMITER.search(raw, max(root.start - 1, 0), root.start + SEARCHED)
+    if found and raw.find(b"\n--" + found[1], found.end() - 1) >= 0:
+        root.params["boundary"] = found[1].decode("ascii")
         _note(problems, "bad-structure")
 
 

@@ -21,7 +21,10 @@ def read(raw: bytes) -> Message:
     plain = _all_decoded(raw, found.plain, problems)
     rich = _all_decoded(raw, found.rich, problems)
     senders = _persons(fields, b"from")
+    # Some programs send an empty text along with their HTML.
     words = _text(found.plain, plain, problems)
+    if not words and found.rich != found.plain:
+        words = _text(found.rich, rich, problems)
     html = _html(found.rich, rich) if rich else None
     shown = set(body.shown(raw, found.pictures, html or "").values())
     if len(words) > body.TEXT:

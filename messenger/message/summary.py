@@ -33,7 +33,7 @@ def summary(raw_head: bytes, raw_size: int) -> Summary:
 
 def sender(raw_head: bytes) -> Person:
     """Return the sender that ``summary`` names, at a small part of its cost. Never raises."""
-    raw = raw_head[:HEAD]
+    raw = headers.line_ends(raw_head[:HEAD])
     return _sender(headers.split(raw, 0, len(raw))[0])
 
 
@@ -55,7 +55,7 @@ def _is_picture(node: Node, found: body.Layout) -> bool:
 
 
 def _preview(raw: bytes, found: body.Layout) -> str:
-    for node in found.plain:
+    for node in (*found.plain, *(one for one in found.rich if one not in found.plain)):
         content = transfer.content(raw, node, HEAD // 2)
         decoded = charset.decode(content, reading.charset_of(node, content))[0]
         if node.kind == "text/html":

@@ -22,7 +22,8 @@ def unflowed(text: str, delete_space: bool) -> str:
         bare = bare[1:] if bare.startswith(" ") else bare  # space-stuffing
         flows = bare.endswith(" ") and bare != "-- "
         kept = bare[:-1] if flows and delete_space else bare
-        if open_depth == depth and bare not in ("", "-- "):
+        # "> >" is an older way to write ">>": a quote, and no line to go on with.
+        if open_depth == depth and bare not in ("", "-- ") and not bare.startswith(">"):
             out.append(kept)
         else:
             out.append(("\n" if out else "") + (">" * depth + " " if depth else "") + kept)
