@@ -58,8 +58,9 @@ def test_an_answer_goes_out_is_kept_and_marks_the_original(alice):
     assert read.message_id.endswith("@example.org>")
     assert "on its way" in page
     assert "bob@example.org" in page
-    [(_, flagged, copy)] = alice.folder("Sent")
+    [(kept, flagged, copy)] = alice.folder("Sent")
     assert (flagged, copy) == ("S", read)
+    assert "shows another email address" not in alice.get(f"/message/{kept}").text  # it is one's own
     assert flags(alice.site, name) == "R"
     assert alice.folder("Drafts") == []
     assert [(event, outcome) for event, outcome, _ in audit(alice.site)] == [("reply", "begun"), ("reply", "done")]
@@ -322,6 +323,22 @@ def test_nobody_is_told_that_a_mail_left_which_perhaps_did_not(alice, monkeypatc
     alice.post(form_on(again), do="send")
     assert files(alice.sent[0], alice.system.taken[0][0]) == TWO
     assert [flagged for _, flagged, _ in alice.folder("Sent")] == ["S"]
+
+
+def test_an_answer_of_which_nothing_is_known_is_still_one_when_it_is_sent_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(sending, "WAIT_SECONDS", 0.2)
+    alice = desk(tmp_path, reply='compose_to = "off"')
+    name = deliver(alice.site, CROWD)
+    alice.system.trouble = SubmissionUnclear("no answer")
+    unclear = alice.send(f"/message/{name}/reply", text="Yes").location
+    alice.system.trouble = None
+
+    alice.post(alice.form(alice.site.post(alice.browser, f"{unclear}/again").location), do="send")
+
+    [read] = alice.sent
+    assert dict(read.headers)["In-Reply-To"] == "<one@example.org>"
+    assert read.text.startswith("Yes\n\nOn 2 January")
+    assert alice.folder("Drafts") == []
 
 
 def test_who_finds_out_that_a_mail_left_says_so(alice):

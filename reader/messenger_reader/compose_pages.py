@@ -214,14 +214,15 @@ def _send(whole: Draft, name: str, original: Original | None) -> ResponseReturnV
     below = answering.quotation(whole.kind, original) if whole.quote else ""
     words = f"{whole.text.rstrip()}\n\n{below}".strip("\n") if below else whole.text
     mail = whole.outgoing(own.post.sender(account.address), own.post.domain, own.now(), words)
-    if len(own.post.sealed(mail)) > own.post.size_limit:
+    raw = own.post.sealed(mail)
+    if len(raw) > own.post.size_limit:
         return _to_draft(_save(whole, name), "large")
     detail = f"{reference(sending.name_of(whole.id))} {whole.kind} to {len(mail.recipients)}"
     per_hour = own.config.reply.per_hour
     if not own.accounts.allow("reply", account.id, per_hour, entry.client(), own.now(), detail):
         return _to_draft(_save(whole, name), "often")
     writer = sending.Writer(account.address, _mailbox(), mails(), own.config.mail.quota)
-    outcome = sending.send(own.post, writer, whole, name, mail, own.now())
+    outcome = sending.send(own.post, writer, whole, name, mail, raw, own.now())
     if outcome.what != sending.ALREADY:
         ended = DONE if outcome.what == sending.LEFT else REFUSED
         words = f"{detail} {outcome.what}" if outcome.what == sending.UNCLEAR else detail

@@ -74,15 +74,15 @@ class Writer:
     quota: int = 0
 
 
-def send(post: Post, writer: Writer, draft: Draft, kept: str, mail: Outgoing, now: int) -> Outcome:
-    """Send *mail*, which *draft* has become; *kept* is that draft's name, if it was kept.
+def send(post: Post, writer: Writer, draft: Draft, kept: str, mail: Outgoing, raw: bytes, now: int) -> Outcome:
+    """Send *mail* as *raw*, which *draft* has become; *kept* is that draft's name, if it was kept.
 
-    Raises a MessengerError where it can't be sealed or kept (MailboxFull); nothing was sent then.
+    Raises a MessengerError where it can't be kept (MailboxFull, for one); nothing was sent then.
     """
     mailbox, mails = writer.mailbox, writer.mails
     if before := _settled(mailbox, mails, draft.id):
         return before
-    name, copy, raw = name_of(draft.id), reply_mail.write(mail).raw, post.sealed(mail)
+    name, copy = name_of(draft.id), reply_mail.write(mail).raw
     drafts.make_sure_of_room(mailbox, len(copy), writer.quota, now)
     if not mailbox.deliver(copy, name, SENT, "DS"):
         # Another try was faster. Where that one was refused, it has kept the draft.
@@ -91,6 +91,8 @@ def send(post: Post, writer: Writer, draft: Draft, kept: str, mail: Outgoing, no
         post.send(raw, mail)
     except SubmissionUnclear as error:
         log.error("%s: %s", name, error)
+        if not kept:  # for another try: it knows what it answers, which the mail in Sent doesn't say
+            drafts.save(mailbox, draft, writer.address, post.domain, now)
         return Outcome(UNCLEAR, name)
     except MessengerError as error:
         log.error("%s: not sent: %s", name, error)
