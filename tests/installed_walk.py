@@ -18,9 +18,19 @@ From: you@example.com\r
 To: you@elsewhere.example\r
 Subject: Hello\r
 MIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=next\r
+\r
+--next\r
 Content-Type: text/html\r
 \r
 <p style="color:red">Hello <script>there</script>\r
+--next\r
+Content-Type: application/pdf; name=a.pdf\r
+\r
+%PDF-1.4\r
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\r
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj trailer<</Root 1 0 R>>\r
+--next--\r
 """
 SITE = "https://webmail.example.com"
 PASSWORD = "three lanterns in a row"
@@ -90,8 +100,10 @@ def main() -> None:
     browser = Browser()
     form = browser(mailed(r"/l/\S+"))
     inbox = browser("/signup", token=found(r'name="token"[^>]*value="([^"]+)', form), password=PASSWORD, again=PASSWORD)
-    message = browser(found(r'href="(/message/[^"?]+)', inbox))
+    address = found(r'href="(/message/[^"?]+)', inbox)
+    message = browser(address)
     assert '<p style="color:red">Hello' in browser(found(r'<iframe[^>]*src="([^"]+)', message))
+    assert "Page 1 of 1" in browser(f"{address}/preview/2")
 
     Browser()("/forgot", address="you@elsewhere.example")
     assert mailed(r"/r/\S+")
