@@ -264,7 +264,10 @@ def _stamps(root: int) -> list[int]:
 
 
 def _directories(root: int) -> Iterator[int]:
-    """Yield new/ and cur/ of each folder that counts, open until the next one is asked for."""
+    """Yield new/ and cur/ of each folder that counts, open until the next one is asked for.
+
+    What another program has made and shut to us is not counted: that must keep no mail back.
+    """
     with os.scandir(root) as entries:
         folders = sorted(
             entry.name
@@ -272,15 +275,21 @@ def _directories(root: int) -> Iterator[int]:
             if entry.name[0] == "." and entry.name != f".{NOT_COUNTED}" and entry.is_dir(follow_symlinks=False)
         )
     for folder in (".", *folders):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            base = os.open(folder, _READ, dir_fd=root)
-            try:
-                for name in ("new", "cur"):
-                    with suppress(FileNotFoundError, NotADirectoryError):
-                        directory = os.open(name, _READ, dir_fd=base)
-                        try:
-                            yield directory
-                        finally:
-                            os.close(directory)
-            finally:
-                os.close(base)
+        for base in _opened(folder, root):
+            for name in ("new", "cur"):
+                yield from _opened(name, base)
+
+
+def _opened(name: str, above: int) -> Iterator[int]:
+    """Yield the directory *name*, open until the next one is asked for; nothing if there is none for us."""
+    try:
+        directory = os.open(name, _READ, dir_fd=above)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except PermissionError as error:
+        log.warning("%s: not counted: %s", name, error.strerror)
+        return
+    try:
+        yield directory
+    finally:
+        os.close(directory)

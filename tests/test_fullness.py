@@ -46,6 +46,11 @@ NEAR = ("notices@portal.example", "Your mailbox is nearly full – Example Bank"
 FULL = ("notices@portal.example", "A message did not fit into your mailbox – Example Bank")
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 @pytest.fixture
 def queue():
     return Queue()

@@ -333,6 +333,21 @@ def test_on_a_file_system_without_locks_it_works_all_the_same(anna, monkeypatch)
     assert used(anna) == truth(anna) == (2 * len(RAW), 2)
 
 
+def test_a_folder_that_is_shut_to_us_is_not_counted_and_keeps_no_mail_back(anna, monkeypatch):
+    anna.deliver(RAW, NAME)
+    anna.deliver(RAW, "theirs", "Shut", flags="S")
+    real = os.open
+
+    def shut(path, *given, **more):
+        if path == ".Shut":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(os, "open", shut)
+
+    assert used(anna) == (len(RAW), 1)
+
+
 def test_whoever_may_not_write_the_file_counts_each_time(root, anna):
     if os.geteuid() != 0:
         pytest.skip("needs root to become another user")

@@ -79,7 +79,7 @@ class Cleanup:
                 self.counts[kind] += self._old_mail(mailbox, folder, before)
         # Who was invited may open an account for as long as the link is good.
         before = self._before(self.config.notice.link_days)
-        if self.accounts.find(address) or any(mailbox.list(folder) for folder in mailbox.folders()):
+        if self.accounts.find(address):
             return
         if mailbox.is_abandoned(before) if self.dry else mailbox.remove_if_empty(before, self.now):
             self.counts["mailboxes"] += 1
