@@ -4,7 +4,6 @@ Knows no mailboxes, no clock and no way to send; the texts are templates, as tho
 sent with the null reverse-path, so that it is never bounced itself.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -12,8 +11,9 @@ from urllib.parse import urlsplit
 
 from . import envelope, visible
 from .letterhead import NAME_CHARACTERS, SUBJECT_CHARACTERS, Site, date_and_time, language_tag, local_time
-from .notice_mail import encoded, mailbox, unstructured
+from .notice_mail import mailbox, unstructured
 from .notice_texts import environment, render
+from .report_mail import report
 
 SUBJECT, TEXT = "bounce-subject.txt", "bounce.txt"
 
@@ -50,25 +50,8 @@ def letter(bounce: Bounce, site: Site, now: datetime) -> bytes:
         "reference": bounce.reference,
         "about": bounce.about,
     }
-    text = encoded(render(texts, TEXT, words))
-    report = _report(bounce, site, now)
-    kind = "delivery-status" if report.isascii() else "global-delivery-status"  # RFC 6533
-    encoding = "" if report.isascii() else "Content-Transfer-Encoding: 8bit\r\n"
-    boundary = "=_" + hashlib.sha256(text + report).hexdigest()[:32]
-    head = "".join(f"{name}: {value}\r\n" for name, value in _fields(bounce, subject, site, now))
-    return (
-        f"{head}MIME-Version: 1.0\r\n"
-        f'Content-Type: multipart/report; report-type={kind};\r\n boundary="{boundary}"\r\n\r\n'
-        f'--{boundary}\r\nContent-Type: text/plain; charset="utf-8"\r\n'
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-    ).encode() + b"".join(
-        (
-            text,
-            f"\r\n--{boundary}\r\nContent-Type: message/{kind}\r\n{encoding}\r\n".encode(),
-            report,
-            f"\r\n--{boundary}--\r\n".encode(),
-        )
-    )
+    fields = _fields(bounce, subject, site, now)
+    return report(fields, "delivery-status", render(texts, TEXT, words), _groups(bounce, site, now))
 
 
 def check_templates(site: Site) -> None:
@@ -101,7 +84,7 @@ def _fields(bounce: Bounce, subject: str, site: Site, now: datetime) -> list[tup
     return fields
 
 
-def _report(bounce: Bounce, site: Site, now: datetime) -> bytes:
+def _groups(bounce: Bounce, site: Site, now: datetime) -> list[list[str]]:
     """What programs read (RFC 3464, section 2)."""
     status, diagnostic = TOO_LARGE if bounce.too_large else FULL
     groups = [
@@ -119,4 +102,4 @@ def _report(bounce: Bounce, site: Site, now: datetime) -> bytes:
                 f"Diagnostic-Code: smtp; {diagnostic}",
             ]
         )
-    return "\r\n".join("".join(f"{line}\r\n" for line in group) for group in groups).encode()
+    return groups

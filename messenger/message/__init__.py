@@ -11,7 +11,7 @@
     sender(head)       who it is from, and nothing else
     persons(value)     the mailboxes of one address field
     text_html(text)    plain text as HTML
-    delivered_options  what the gateway asked for, out of the intake's trace fields
+    delivered_options  what the gateway asked for, out of the intake's trace fields; delivered_from: for whom
     policy(...)        the Content-Security-Policy for the frame's route; FRAME_SANDBOX for its <iframe>
 
 All of it is pure; nothing here knows files, accounts or the web. Callers cache what they find dear.
@@ -25,7 +25,7 @@ from .reading import read
 from .showing import printed, show
 from .summary import HEAD, sender, summary
 from .text import text_html
-from .trace import delivered_options
+from .trace import delivered_from, delivered_options
 from .values import Message, NoSuchPart, Part, Person, Printed, Shown, Summary
 
 __all__ = [
@@ -40,13 +40,14 @@ __all__ = [
     "Shown",
     "Summary",
     "contents",
+    "delivered_from",
     "delivered_options",
     "inner",
     "is_mail",
     "part",
     "part_text",
-    "picture_type",
     "persons",
+    "picture_type",
     "policy",
     "printed",
     "read",

@@ -21,6 +21,10 @@ class Origin:
     message_id: str
     #: A machine wrote it, or it came over a list: an automatic answer would go to the wrong one, or round in circles.
     automatic: bool
+    #: It came over a list: its sender is who manages that.
+    from_list: bool = False
+    #: It reports on another mail (RFC 6522).
+    report: bool = False
 
 
 def origin(raw: bytes) -> Origin:
@@ -28,14 +32,17 @@ def origin(raw: bytes) -> Origin:
     fields, _ = headers.split(raw, 0, len(raw))
     names = {name.lower() for name, _ in fields.items}
     message_id = headers.loose(fields.first(b"message-id")).strip()
+    from_list = any(name.startswith(b"list-") for name in names)  # RFC 2369, RFC 2919
+    report = _word(fields.first(b"content-type")) == "multipart/report"
     automatic = (
         # RFC 3834, section 5; and RFC 3464, section 2: a report about delivery is never reported on.
-        any(_word(value) != "no" for value in fields.every(b"auto-submitted"))
-        or any(name.startswith(b"list-") for name in names)  # RFC 2369, RFC 2919
+        from_list
+        or report
+        or any(_word(value) != "no" for value in fields.every(b"auto-submitted"))
         or any(_word(value) in _BULK for value in fields.every(b"precedence"))
-        or _word(fields.first(b"content-type")) == "multipart/report"
     )
-    return Origin(message_id if _MESSAGE_ID.fullmatch(message_id) and len(message_id) <= 250 else "", automatic)
+    code = message_id if _MESSAGE_ID.fullmatch(message_id) and len(message_id) <= 250 else ""
+    return Origin(code, automatic, from_list, report)
 
 
 def _word(value: bytes) -> str:
