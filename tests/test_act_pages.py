@@ -85,6 +85,19 @@ def test_every_folder_is_listed_with_what_is_unread(site, alice):
     assert "No messages in this folder" in site.get(alice, "/folder/Archive").text
 
 
+def test_a_folder_that_cannot_be_read_keeps_nobody_from_the_others(site, alice, caplog):
+    name = three(site)[0]
+    mailbox_at(site).deliver(mail(), "x1", folder="Broken")
+    cur = mailbox_at(site).root / ".Broken" / "cur"
+    cur.rename(cur.with_name("was-cur"))
+    cur.write_text("in the way")
+
+    assert len(shown(site.get(alice, "/").text)) == 3
+    assert site.get(alice, f"/message/{name}").status_code == 200
+    assert site.get(alice, "/folder/Broken").status_code == 503
+    assert "Broken" in caplog.text
+
+
 @pytest.mark.parametrize("folder", ["Nowhere", "..", ".Trash", "Trash.", "a%00b", "x" * 300, "%ff", "Trash%2fcur"])
 def test_a_folder_that_is_none_is_not_found(site, alice, folder):
     assert site.get(alice, f"/folder/{folder}").status_code in (303, 308, 404)

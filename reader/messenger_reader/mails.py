@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from messenger import message
 from messenger.errors import MessengerError
-from messenger.mailbox import Mailbox, NoSuchMessage
+from messenger.mailbox import Mailbox, MailboxError, NoSuchMessage
 from messenger.message import Summary
 
 from . import index, index_file, unindexed
@@ -70,7 +70,10 @@ class Mails:
 
         def work(index: Index) -> list[tuple[str, int, int]]:
             for folder in folders:
-                index.update(self._mailbox, folder, self._now())
+                try:
+                    index.update(self._mailbox, folder, self._now())
+                except MailboxError as error:  # one that can't be read keeps nobody from the others
+                    log.warning("not counted: %s", error)
             return index.counts(folders)
 
         return [FolderCount(*one) for one in self._use(work, lambda: unindexed.counts(self._mailbox, folders))]

@@ -3,7 +3,7 @@
 Knows no SQL. What is in the mails is for the caller to look up.
 """
 
-from messenger.mailbox import Mailbox
+from messenger.mailbox import Mailbox, MailboxError
 
 from .index_values import Cursor, Row, Rows
 
@@ -41,6 +41,9 @@ def counts(mailbox: Mailbox, folders: list[str]) -> list[tuple[str, int, int]]:
     """As ``Index.counts``."""
     found = []
     for folder in folders:
-        flags = [entry.flags for entry in mailbox.list(folder)]
+        try:
+            flags = [entry.flags for entry in mailbox.list(folder)]
+        except MailboxError:  # one that can't be read keeps nobody from the others
+            flags = []
         found.append((folder, len(flags), sum("S" not in one for one in flags)))
     return found
