@@ -20,7 +20,7 @@ from .mail_pages_fixtures import deliver, logged_in, mail, with_file
 from .reader_fixtures import BOB, portal
 from .test_calendars import INVITATION
 from .test_contacts import VERSION_3
-from .test_message_nested import around
+from .test_message_nested import MAILS, around
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
 PDF = pdf_makers.pages("The first page", "The second page")
@@ -255,6 +255,25 @@ def test_an_invitation_is_readable_in_the_readers_zone(tmp_path):
     ):
         assert said in page, page
     assert "<form" not in page
+
+
+def test_an_invitation_is_read_where_the_message_is(site, alice):
+    raw = (MAILS / "alternative-calendar.eml").read_bytes()
+    raw = re.sub(rb"BEGIN:VCALENDAR.*END:VCALENDAR", INVITATION.encode().replace(b"\\", b"\\\\"), raw, flags=re.DOTALL)
+    name, forwarded = deliver(site, raw), deliver(site, around(raw))
+
+    for page in (f"/message/{name}", f"/message/{forwarded}/part/2"):
+        assert "<dt>When</dt>" in site.get(alice, page).text
+    assert "<dt>When</dt>" not in site.get(alice, f"/message/{forwarded}").text
+
+
+def test_an_invitation_that_can_not_be_read_is_one_of_the_files(site, alice):
+    name = deliver(site, with_file(b"BEGIN:VCALENDAR", "text/calendar", "invite.ics"))
+
+    page = site.get(alice, f"/message/{name}").text
+
+    assert "invite.ics" in page
+    assert "<dt>When</dt>" not in page
 
 
 def test_a_contact_is_readable(site, alice):

@@ -5,6 +5,7 @@ never a page of ours: it is saved, or it is in a sandbox of its own (docs/reader
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import tzinfo
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, stream_with_context, url_for
@@ -14,7 +15,8 @@ from messenger import message
 from messenger.link import reference
 from messenger.message import Message, NoSuchPart, Part
 
-from . import calendar_words, file_words, language, pdf_pages, previews
+from . import calendar_words, calendars, file_words, language, pdf_pages, previews
+from .calendars import Calendar
 from .downloads import named, save_as, show
 from .opened import audit, raw_of
 from .own_mails import mails
@@ -24,6 +26,18 @@ pages = Blueprint("files", __name__)
 
 pages.add_app_template_filter(file_words.kind_of, "file_kind")
 pages.add_app_template_test(file_words.is_tnef, "tnef")
+pages.add_app_template_global(calendar_words, "calendar_words")  # type: ignore[arg-type]  # a module, for its functions
+
+
+@pages.app_template_global("invitation_in")
+def invitation_in(name: str, parts: list[Part], prefix: str) -> Calendar | None:
+    """The first calendar among *parts*, so that an invitation is read where the message is."""
+    for part in parts:
+        if file_words.preview_of(part) == "calendar" and part.size <= calendars.CALENDAR_BYTES:
+            with suppress(NoSuchPart, calendars.NotACalendar):
+                return calendars.read(message.part(raw_of(name), f"{prefix}{part.number}")[1])
+            return None
+    return None
 
 
 @pages.get("/message/<name>/attachment/<path>")
@@ -49,7 +63,6 @@ def preview(name: str, path: str) -> ResponseReturnValue:
         part=part,
         shown=previews.look(raw, path, part, content, _page()),
         pages=pdf_pages.PAGES,
-        words=calendar_words,
     )
 
 
