@@ -158,6 +158,8 @@ class Photographer:
                 self.take(page, "print", f"{url}/print")
                 self.take(page, "text", f"{url}/text")
         self.writing(page, next(url for url, name in zip(links, names, strict=True) if "Minutes" in name))
+        self.searching(page)
+        self.folders(page)
         self.account(page)
         self.second_factor(page)
         self.goodbye(page)
@@ -180,6 +182,41 @@ class Photographer:
         page.fill("#to", "board@example.com")
         page.click("button.first")
         self.shoot(page, "sent")
+
+    def searching(self, page: Page) -> None:
+        """Hits, what is explained, and a conversation."""
+        for at, text in enumerate(
+            ("Shall we meet on Friday?", "Friday is fine.", "Then at ten. I bring the contract.")
+        ):
+            fields = f"Message-ID: <{at}@x>\r\n" + ("References: <0@x>\r\n" if at else "")
+            raw = mail("Board office <board@example.com>", "Re: Friday" if at else "Friday", text, datetime.now(UTC))
+            self.mailbox.deliver(fields.encode() + raw, f"thread{at}")
+            os.utime(self.mailbox.root / "new" / f"thread{at}", (time() - 900 + at, time() - 900 + at))
+        self.take(page, "search", f"{self.portal}/search?q=contract")
+        self.take(page, "search-help", f"{self.portal}/search?q=befor:2026-01-01+nowhere")
+        self.take(page, "thread", f"{self.portal}/thread/thread2")
+
+    def folders(self, page: Page) -> None:
+        """Select two, delete them, and ask to empty the trash."""
+        self.mailbox.deliver(
+            mail("Me", "My notes", "To be sent.", datetime.now(UTC)), "n1", folder="Taxes.2025 &- &AMQ-"
+        )
+        page.goto(f"{self.portal}/")
+        page.locator(".star").nth(1).click()
+        for at in (0, 2):
+            page.locator(".pick input").nth(at).check()
+        self.shoot(page, "folders-selected")
+        page.set_viewport_size({"width": WIDTHS[0], "height": 844})
+        page.locator(".picking .more summary").click()
+        self.shoot(page, "folders-more")
+        page.click(".doing button[value=delete]")
+        self.shoot(page, "folders-deleted")
+        page.set_viewport_size({"width": WIDTHS[0], "height": 844})
+        page.click(".folders summary")
+        self.shoot(page, "folders-list")
+        for folder in ("Sent", "Drafts", "Trash", "Archive"):
+            self.take(page, f"folders-{folder.lower()}", f"{self.portal}/folder/{folder}")
+        self.take(page, "folders-remove", f"{self.portal}/empty-trash")
 
     def account(self, page: Page) -> None:
         """The settings, and the same person on other devices."""
