@@ -30,6 +30,8 @@ OPEN = frozenset(
         "signup.welcome",
         "signup.sign_up",
         "signup.form_again",
+        "pdfs.landing",
+        "pdfs.landing_to_answer",
         "account.login",
         "account.login_with",
         "account.logout",

@@ -32,7 +32,9 @@ from . import (
     look,
     mail_pages,
     nested_pages,
+    own_mails,
     password_pages,
+    pdf_password_pages,
     rescue,
     reset_pages,
     search_pages,
@@ -43,6 +45,8 @@ from . import (
 )
 from .letters import Letters
 from .post import Post, post_of
+from .receipt_spool import ReceiptSpool
+from .receipts import Receipts, Way
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -55,6 +59,7 @@ PAGES = (
     signup_pages,
     factor_pages,
     password_pages,
+    pdf_password_pages,
     reset_pages,
     settings_pages,
     sessions_pages,
@@ -90,6 +95,7 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
     look.install(app, config.site)
     access.install(app, config.site.portal_url, {compose_pages.POSTED: rescue.keep})
     error_pages.install(app)
+    own_mails.install(app)
     app.add_url_rule("/healthz", access.HEALTH, _health)
     for module in PAGES:
         app.register_blueprint(module.pages)
@@ -100,10 +106,17 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
     return app
 
 
-def _ways_out(config: Config, clock: Callable[[], float]) -> tuple[Letters, Post]:
-    """For mail of the site's own, and for people's."""
+def _ways_out(config: Config, clock: Callable[[], float]) -> tuple[Letters, Post, Receipts]:
+    """For mail of the site's own, for people's, and for what their senders want to know."""
     by_route = partial(submit, route=Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp))
-    return Letters(checks.site_of(config), config.mail.root, clock, by_route), post_of(config, by_route)
+    site, post = checks.site_of(config), post_of(config, by_route)
+    receipts = Receipts(
+        ReceiptSpool(config.mail.root),
+        Way(site, by_route, post.sender),
+        clock,
+        enabled=config.reader.read_receipts,
+    )
+    return Letters(site, config.mail.root, clock, by_route), post, receipts
 
 
 def _health() -> ResponseReturnValue:

@@ -18,6 +18,7 @@ from .language import ngettext
 
 #: Carries a notice link's token to a page whose address has none in it.
 LINK_COOKIE = "__Host-link"
+LINK_SECONDS = 3600
 #: A recovery code, with the spaces somebody may type into it, is shorter.
 CODE_CHARACTERS = 100
 #: A path of ours: not "//elsewhere", no backslash that a browser takes for a slash, nothing it would skip.

@@ -4,6 +4,8 @@ A GET never changes anything, because programs open the links in mail, and some 
 changes something wants a password typed.
 """
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -19,8 +21,6 @@ from .language import gettext as _
 
 pages = Blueprint("signup", __name__)
 
-LINK_SECONDS = 3600
-
 
 @pages.get("/l/<token>")
 def landing(token: str) -> ResponseReturnValue:
@@ -28,7 +28,7 @@ def landing(token: str) -> ResponseReturnValue:
     if _linked_address(token) is None:
         return _dead_link()
     response = make_response(redirect(url_for(".welcome"), 303))
-    entry.set_short_lived(response, entry.LINK_COOKIE, token, LINK_SECONDS)
+    entry.set_short_lived(response, entry.LINK_COOKIE, token, entry.LINK_SECONDS)
     return response
 
 
@@ -41,10 +41,10 @@ def welcome() -> ResponseReturnValue:
         return _dead_link()
     account = context().accounts.find(address)
     if account is None:
-        return _sign_up_page(address, token)
+        return _sign_up_page(address, token, back=_back(request.args))
     if g.account == account:
-        return redirect(url_for("mail.inbox"), 303)
-    return login_pages.page(display(address))
+        return redirect(_back(request.args) or url_for("mail.inbox"), 303)
+    return login_pages.page(display(address), back=_back(request.args))
 
 
 @pages.get("/signup")
@@ -61,8 +61,9 @@ def sign_up() -> ResponseReturnValue:
     if address is None:
         return _dead_link()
     password = request.form.get("password", "")
+    back = _back(request.form)
     if normal(password) != normal(request.form.get("again", "")):
-        return _sign_up_page(address, token, again=entry.not_the_same())
+        return _sign_up_page(address, token, back=back, again=entry.not_the_same())
     site = context().config.site
     try:
         account = context().accounts.sign_up(
@@ -74,10 +75,16 @@ def sign_up() -> ResponseReturnValue:
             time_zone=site.time_zone,
         )
     except PasswordRefused as refused:
-        return _sign_up_page(address, token, error=entry.refusal(refused.rule))
+        return _sign_up_page(address, token, back=back, error=entry.refusal(refused.rule))
     except AddressTaken:
-        return login_pages.page(display(address), note=_("You have an account already. Please log in."), status=409)
-    return entry.let_in(account, "")
+        note = _("You have an account already. Please log in.")
+        return login_pages.page(display(address), back=back, note=note, status=409)
+    return entry.let_in(account, back)
+
+
+def _back(given: Mapping[str, str]) -> str:
+    """Where the link led, if it was more than to the inbox."""
+    return entry.our_path(given.get("next", ""))
 
 
 def _linked_address(token: str) -> str | None:
@@ -92,7 +99,7 @@ def _dead_link() -> Response:
     return make_response(render_template("link.html"), 410)
 
 
-def _sign_up_page(address: str, token: str, *, error: str = "", again: str = "") -> Response:
+def _sign_up_page(address: str, token: str, *, back: str = "", error: str = "", again: str = "") -> Response:
     status = 422 if error or again else 200
-    words = {"address": display(address), "token": token, "error": error, "again": again, "shortest": SHORTEST}
-    return make_response(render_template("signup.html", **words), status)
+    words = {"address": display(address), "token": token, "back": back, "error": error, "again": again}
+    return make_response(render_template("signup.html", **words, shortest=SHORTEST), status)
