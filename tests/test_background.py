@@ -8,7 +8,7 @@ from messenger_reader import background, search_pages
 from messenger_reader.background import Background
 from messenger_reader.index_file import CacheUnusable
 
-from .mail_pages_fixtures import deliver, logged_in, mail
+from .mail_pages_fixtures import deliver, logged_in, mail, mailbox_at
 from .reader_fixtures import ALICE, BOB, portal
 
 
@@ -39,9 +39,14 @@ def until(condition, seconds=10.0):
     assert condition()
 
 
+def started(thread: Background) -> Background:
+    thread.start()
+    return thread
+
+
 def test_it_works_until_there_is_nothing_left_for_anybody_and_then_waits():
     people = {ALICE: Searching(slices=5, untidy=3), BOB: Searching(slices=2)}
-    thread = Background(people.__getitem__, quiet=0.05)
+    thread = started(Background(people.__getitem__, quiet=0.05))
 
     thread.wake(ALICE)
     thread.wake(BOB)
@@ -55,7 +60,7 @@ def test_it_works_until_there_is_nothing_left_for_anybody_and_then_waits():
 @pytest.mark.parametrize("fails", [CacheUnusable, ZeroDivisionError])
 def test_one_persons_trouble_is_nobody_elses(fails, caplog):
     people = {ALICE: Searching(fails=fails), BOB: Searching(slices=3)}
-    thread = Background(people.__getitem__, quiet=60)
+    thread = started(Background(people.__getitem__, quiet=60))
 
     thread.wake(ALICE)
     until(lambda: people[ALICE].looked == 1)
@@ -67,7 +72,7 @@ def test_one_persons_trouble_is_nobody_elses(fails, caplog):
 
 def test_words_of_deleted_mails_wait_for_a_quiet_moment():
     person = Searching()
-    thread = Background(lambda _: person, quiet=0.5)
+    thread = started(Background(lambda _: person, quiet=0.5))
 
     for _ in range(3):
         thread.wake(ALICE)
@@ -75,6 +80,28 @@ def test_words_of_deleted_mails_wait_for_a_quiet_moment():
 
     assert person.tidied == 0
     until(lambda: person.tidied == 1)
+
+
+def test_once_a_day_it_takes_everybody():
+    people = {ALICE: Searching(), BOB: Searching(slices=2)}
+    started(Background(people.__getitem__, lambda: people, first_round=0))
+
+    until(lambda: people[ALICE].tidied == people[BOB].tidied == 1)
+    assert (people[ALICE].looked, people[BOB].looked) == (1, 2)
+
+
+def test_words_of_mail_that_others_deleted_leave_though_nobody_logs_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "FIRST_ROUND_SECONDS", 0.0)
+    site = portal(tmp_path)
+    name = deliver(site, mail("Zephyrquark"))
+    site.get(logged_in(site), "/search?q=zephyrquark")
+    [database] = (tmp_path / "cache").rglob("inbox.sqlite")
+    assert b"zephyrquark" in database.read_bytes().lower()
+    next(mailbox_at(site).root.glob(f"*/{name}*")).unlink()
+
+    background.install(portal(tmp_path).app)
+
+    until(lambda: b"phyrquark" not in database.read_bytes().lower())
 
 
 def test_nothing_begins_before_somebody_is_logged_in(tmp_path, monkeypatch):

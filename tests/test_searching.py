@@ -12,7 +12,7 @@ import pytest
 
 from messenger import cache_folder, message
 from messenger.mailbox import Mailbox, MailboxError, mailbox_of
-from messenger_reader import index_file, index_threads, index_words, searching
+from messenger_reader import index_file, index_search, index_threads, index_words, searching
 from messenger_reader.index_contents import first_id
 from messenger_reader.index_search import Wanted
 from messenger_reader.index_words import TOP
@@ -142,6 +142,23 @@ def test_a_search_whose_time_is_up_says_how_far_it_came_and_goes_on_there(search
 
     assert [card.subject for card in page.cards] == ["Rare"]
     assert pages > 2
+
+
+def test_a_shelf_that_is_made_anew_during_a_search_is_searched_as_it_was(search, mails, mailbox, monkeypatch):
+    monkeypatch.setattr(index_words, "FULL_MAILS", 5)
+    names = many(mailbox, 20)
+    search.look_into(LONG)
+    mails.remove(names[:1])
+
+    def tidies():
+        while search.tidy():
+            pass
+        return False
+
+    needed = Wanted(parse("about").needed)
+    found = index_file.use(search._path, lambda db: index_search.search(db, needed, 50, tidies))
+
+    assert len(found.cards) == 19
 
 
 def test_old_mail_that_comes_late_is_found_in_its_place(search, mailbox, monkeypatch):

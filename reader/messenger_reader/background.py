@@ -2,12 +2,13 @@
 
 A request wakes it for its person. It works a little, rests as long as it worked, and takes the next one; what is left
 when the process ends is for the next request. Words of deleted mails leave once their owner has been quiet for a
-moment, so that a row of deletions is one piece of work. Knows no mail: that is searching.py's.
+moment, so that a row of deletions is one piece of work. Once a day it takes everybody: mail is also deleted by others,
+such as `messenger cleanup`, and its words must not stay because its owner does. Knows no mail: that is searching.py's.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic, sleep
 
 from flask import Flask, Response, g
@@ -16,36 +17,47 @@ from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
 
 from .context import context
+from .index import path_of
 from .searching import Searching
 
 log = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.3
-#: After the last request of a person, before the words of what was deleted leave.
-QUIET_SECONDS = 20.0
+#: After the last request of a person, before the words of what was deleted leave: once for a visit, if possible.
+QUIET_SECONDS = 120.0
+#: From the start to the first round through everybody's mail, and from one to the next.
+FIRST_ROUND_SECONDS, ROUND_SECONDS = 3600.0, 86400.0
 
 
 class Background:
-    """*searching_of* opens the mail of an address; *quiet* and the thread are for tests to change."""
+    """*searching_of* opens the mail of an address; *everybody* says for whom there is an index."""
 
-    def __init__(self, searching_of: Callable[[str], Searching], quiet: float = QUIET_SECONDS) -> None:
+    def __init__(
+        self,
+        searching_of: Callable[[str], Searching],
+        everybody: Callable[[], Iterable[str]] = tuple,
+        quiet: float = QUIET_SECONDS,
+        first_round: float | None = None,
+    ) -> None:
         self._searching_of = searching_of
+        self._everybody = everybody
         self._quiet = quiet
+        self._round = monotonic() + (FIRST_ROUND_SECONDS if first_round is None else first_round)
         self._news = threading.Condition()
         #: When to look into whose mail, and when to tidy up behind it; the longest waiting first.
         self._look: dict[str, float] = {}
         self._tidy: dict[str, float] = {}
-        self._thread: threading.Thread | None = None
 
     def wake(self, address: str) -> None:
         """There may be something to do for *address*. Costs nothing."""
         with self._news:
             self._look.setdefault(address, 0.0)
             self._tidy[address] = monotonic() + self._quiet
-            if self._thread is None:  # not before the first request: gunicorn's workers are forked
-                self._thread = threading.Thread(target=self._work, name="background", daemon=True)
-                self._thread.start()
             self._news.notify()
+
+    def start(self) -> None:
+        """Begin to work. Not before the process has been forked: threads stay behind."""
+        threading.Thread(target=self._work, name="background", daemon=True).start()
 
     def _work(self) -> None:
         while True:
@@ -69,13 +81,23 @@ class Background:
     def _next(self) -> tuple[Callable[[str], bool], str]:
         with self._news:
             while True:
+                if self._round <= monotonic():
+                    self._round = monotonic() + ROUND_SECONDS
+                    return self._go_round, ""
                 for jobs, do in ((self._look, self._look_into), (self._tidy, self._tidy_up)):
                     address = min(jobs, key=jobs.__getitem__, default=None)
                     if address is not None and jobs[address] <= monotonic():
                         del jobs[address]
                         return do, address
-                due = min([*self._look.values(), *self._tidy.values()], default=None)
-                self._news.wait(None if due is None else max(due - monotonic(), 0.0))
+                due = min([self._round, *self._look.values(), *self._tidy.values()])
+                self._news.wait(max(due - monotonic(), 0.0))
+
+    def _go_round(self, _: str) -> bool:
+        for address in self._everybody():
+            with self._news:
+                self._look.setdefault(address, monotonic())
+                self._tidy.setdefault(address, monotonic())
+        return False
 
     def _look_into(self, address: str) -> bool:
         return self._searching_of(address).look_into(SLICE_SECONDS)
@@ -92,7 +114,12 @@ def install(app: Flask) -> None:
     def searching_of(address: str) -> Searching:
         return Searching(mailbox_of(own.config.mail.root, address), own.config.reader.cache, address, own.clock)
 
-    background = Background(searching_of)
+    def everybody() -> Iterable[str]:
+        cache = own.config.reader.cache
+        return [address for address in own.accounts.addresses() if path_of(cache, address).exists()]
+
+    background = Background(searching_of, everybody)
+    background.start()
 
     @app.after_request
     def wake(response: Response) -> Response:

@@ -50,6 +50,15 @@ class Found:
 
 def search(db: sqlite3.Connection, wanted: Wanted, size: int, time_is_up: Callable[[], bool]) -> Found:
     """Up to *size* hits. A shelf is searched to its end, whatever the time."""
+    db.execute("BEGIN")  # all shelves as they are now: one may be made anew meanwhile, and its table is gone then
+    try:
+        return _search(db, wanted, size, time_is_up)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _search(db: sqlite3.Connection, wanted: Wanted, size: int, time_is_up: Callable[[], bool]) -> Found:
     cards: dict[int, Card] = {}
     for shelf, low, high in _ranges(db, wanted):
         for one in _hits(db, shelf, replace(wanted, low=low, high=high)) if _may_hit(db, shelf, wanted) else ():
