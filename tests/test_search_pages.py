@@ -116,6 +116,20 @@ def test_an_empty_search_and_an_empty_result_say_what_to_try(site, alice):
     assert "Nothing found" in search(site, alice, "nowhere")
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_example_is_understood_in_the_language_it_is_shown_in(site, language):
+    site.headers["Accept-Language"] = language
+    browser = logged_in(site)
+
+    page = search(site, browser, "")
+
+    examples = re.findall(r'<dt><a class="code" href="([^"]+)">([^<]+)', page)
+    assert len(examples) == 8
+    assert ("von:anna" in page) == (language == "de")
+    for address, _ in examples:
+        assert 'class="note' not in site.get(browser, address.replace("&amp;", "&")).text, address
+
+
 def test_folders_go_by_their_names_in_either_language(site, alice):
     raw = mail("In the archive", "word")
     mailbox_at(site).deliver(raw, "archived", folder="Archive", flags="S")

@@ -312,6 +312,41 @@ def test_of_an_endless_text_so_much_is_kept(search, mailbox):
     assert hits(search, "word59999") == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_the_search_finds_what_the_folders_hold(search, mails, mailbox, monkeypatch, seed):
+    monkeypatch.setattr(index_words, "FULL_MAILS", 6)
+    monkeypatch.setattr(index_words, "BATCH", 3)
+    choice, serial = random.Random(seed), iter(range(1000))
+    for _ in range(60):
+        there = [(entry.name, folder) for folder in mailbox.folders() for entry in mailbox.list(folder)]
+        name, folder = choice.choice(there) if there else ("", "")
+        match choice.choice(["come", "come", "move", "remove", "foreign", "look", "tidy", "list"]):
+            case "come":
+                deliver(mailbox, mail(f"Number {next(serial)}", "word"), 1_700_000_000 + choice.randrange(50))
+            case "move" if name:
+                mails.move([name], choice.choice(["", "Archive", "Trash"]))
+            case "remove" if name:
+                mails.remove([name])
+            case "foreign" if name:
+                next((mailbox.root / (f".{folder}" if folder else "")).glob(f"*/{name}*")).unlink()
+            case "look":
+                search.look_into(choice.choice([-1, LONG]))
+            case "tidy":
+                search.tidy()
+            case "list":
+                mails.folders()
+    search.look_into(LONG)
+    while search.tidy():
+        pass
+
+    cards = search.search(Wanted(parse("word").needed), 100, LONG)[0].cards
+    truth = {(entry.name, folder) for folder in mailbox.folders() for entry in mailbox.list(folder)}
+    assert {(card.name, card.folder) for card in cards} == truth
+    assert search.progress() == (len(truth), len(truth))
+    kept = index_file.use(search._path, lambda db: db.execute("SELECT count(*) FROM content").fetchone()[0])
+    assert kept == len(truth)
+
+
 def test_only_one_looks_into_a_mailbox_at_a_time(search, mailbox):
     many(mailbox, 2)
 
