@@ -10,6 +10,7 @@
     summary(head, n)   one line of the inbox
     sender(head)       who it is from, and nothing else
     persons(value)     the mailboxes of one address field
+    protection(raw, text)  how it is signed or encrypted, as far as its structure says
     text_html(text)    plain text as HTML
     delivered_options  what the gateway asked for, out of the intake's trace fields; delivered_from: for whom
     policy(...)        the Content-Security-Policy for the frame's route; FRAME_SANDBOX for its <iframe>
@@ -21,6 +22,7 @@ from .addresses import persons
 from .document import FRAME_SANDBOX, policy
 from .nested import SEPARATOR, contents, inner, is_mail, part, part_text
 from .pictures import kind as picture_type
+from .protection import Kind, Protection, protection
 from .reading import read
 from .showing import printed, show
 from .summary import HEAD, sender, summary
@@ -32,11 +34,13 @@ __all__ = [
     "FRAME_SANDBOX",
     "HEAD",
     "SEPARATOR",
+    "Kind",
     "Message",
     "NoSuchPart",
     "Part",
     "Person",
     "Printed",
+    "Protection",
     "Shown",
     "Summary",
     "contents",
@@ -50,6 +54,7 @@ __all__ = [
     "picture_type",
     "policy",
     "printed",
+    "protection",
     "read",
     "sender",
     "show",

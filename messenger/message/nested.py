@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Collection, Iterator
 
-from . import body, charset, clean, reading, transfer
+from . import body, charset, clean, opaque, reading, transfer
 from .parse import Node, tree
 from .values import NoSuchPart, Part
 
@@ -25,6 +25,7 @@ def inner(raw: bytes, path: str) -> bytes:
     if len(numbers) > LEVELS:
         raise NoSuchPart(f"expected at most {LEVELS} mails one in another, found {path[:200]!r}")
     for number in numbers:
+        raw = opaque.opened(raw)
         node = _node(raw, number)
         if not is_mail(body.part(node, 0, False)):
             raise NoSuchPart(f"expected a mail as part {number!r}, found {node.kind}")
@@ -44,7 +45,7 @@ def part_text(raw: bytes, path: str, limit: int) -> tuple[Part, str, bool]:
     In the charset it says, else in the one its first bytes say, else in what looks like it; unseen characters go.
     """
     above, separator, number = path.rpartition(SEPARATOR)
-    mail = inner(raw, above) if separator else raw
+    mail = opaque.opened(inner(raw, above) if separator else raw)
     node = _node(mail, number)
     # A character has four bytes at most, and an encoded byte three.
     content = transfer.content(mail, node, limit * 12)
@@ -56,6 +57,7 @@ def part_text(raw: bytes, path: str, limit: int) -> tuple[Part, str, bool]:
 
 def contents(raw: bytes, numbers: Collection[str]) -> Iterator[tuple[Part, bytes]]:
     """Yield those of the parts that have one of *numbers*, decoded; one of them at a time is in memory."""
+    raw = opaque.opened(raw)
     for node in tree(raw)[0].walk():
         if node.number in numbers and not node.parts:
             content = transfer.content(raw, node)

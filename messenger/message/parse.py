@@ -26,10 +26,11 @@ _SOME_DELIMITER = re.compile(rb"\n--([0-9A-Za-z'()+_,./:=?-]{1,200}+)[ \t]*+\r?\
 
 @dataclass(eq=False)
 class Node:
-    """One MIME entity: where its body is, and the parts in it."""
+    """One MIME entity: where its fields and its body begin, and the parts in it."""
 
     number: str
     fields: Fields
+    begin: int
     start: int
     end: int = 0
     parts: list[Node] = field(default_factory=list)
@@ -100,7 +101,7 @@ def _node(raw: bytes, start: int, end: int, number: str, default: str, problems:
     fields, body = headers.split(raw, start, end)
     if fields.cut:
         _note(problems, "headers-cut")
-    node = Node(number, fields, body)
+    node = Node(number, fields, start, body)
     node.kind, node.params = headers.parameters(fields.first(b"content-type"), default or "text/plain")
     if "/" not in node.kind:
         node.kind = "text/plain" if node.kind in ("", "text") else "application/octet-stream"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from . import addresses, body, charset, clean, headers, html_text, text, transfer
+from . import addresses, body, charset, clean, headers, html_text, opaque, text, transfer
 from .headers import Fields
 from .parse import Node, tree
 from .values import Message, NoSuchPart, Part, Person
@@ -15,9 +15,11 @@ _META = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([A-Za-z0-9_-
 
 def read(raw: bytes) -> Message:
     """Return what can be read of the mail. Never raises; what was odd is in ``problems``."""
+    original, raw = raw, opaque.opened(raw)
     root, problems = tree(raw)
     found = body.layout(root)
     fields = root.fields
+    shown_fields = fields if raw is original else headers.split(original, 0, len(original))[0]
     plain = _all_decoded(raw, found.plain, problems)
     rich = _all_decoded(raw, found.rich, problems)
     senders = _persons(fields, b"from")
@@ -41,13 +43,14 @@ def read(raw: bytes) -> Message:
         text=words[: body.TEXT],
         html=html,
         attachments=tuple(body.part(node, transfer.size(raw, node), node in shown) for node in found.files),
-        headers=tuple((key.decode("ascii"), headers.source(value)) for key, value in fields.items),
+        headers=tuple((key.decode("ascii"), headers.source(value)) for key, value in shown_fields.items),
         problems=tuple(dict.fromkeys(problems)),
     )
 
 
 def part(raw: bytes, number: str) -> tuple[Part, bytes]:
     """Return a part by its number, and its content decoded."""
+    raw = opaque.opened(raw)
     root, _ = tree(raw)
     for node in root.walk():
         if node.number == number and not node.parts:

@@ -6,7 +6,7 @@ import atexit
 import logging
 
 from ..child_process import ChildError, TimedOut
-from . import body, document, html_text, reading, sandbox, text, transfer
+from . import body, document, html_text, opaque, reading, sandbox, text, transfer
 from .parse import tree
 from .sanitise import Sanitised
 from .values import Message, Printed, Shown
@@ -70,5 +70,6 @@ def too_much(html: str) -> str:
 
 def _pictures(raw: bytes, html: str) -> dict[str, bytes]:
     """The pictures of the mail that its HTML shows."""
+    raw = opaque.opened(raw)
     asked = body.shown(raw, body.layout(tree(raw)[0]).pictures, html)
     return {name: transfer.content(raw, node) for name, node in asked.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import addresses, body, charset, clean, headers, html_text, reading, transfer
+from . import addresses, body, charset, clean, headers, html_text, opaque, reading, transfer
 from .parse import Node, tree
 from .values import Person, Summary
 
@@ -15,7 +15,7 @@ _SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "
 
 def summary(raw_head: bytes, raw_size: int) -> Summary:
     """Summarise a mail of *raw_size* bytes that begins with *raw_head*. Never raises."""
-    raw = raw_head[:HEAD]
+    raw = opaque.opened(raw_head[:HEAD])
     root, _ = tree(raw)
     found = body.layout(root)
     fields = (root.fields.first(name) for name in (b"to", b"cc", b"bcc"))

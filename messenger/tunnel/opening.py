@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 #: What libraries raise on hostile input, by experience. Memory, disk, and what nobody foresaw are not among them:
 #: those are no verdict on the mail.
-_HOSTILE_INPUT = (
+HOSTILE_INPUT = (
     ValueError,
     TypeError,
     LookupError,
@@ -52,7 +52,7 @@ def unwrap(raw: bytes, keys: TunnelKeys, policy: Policy = Policy()) -> TunnelMai
         return _unwrap(raw, keys, policy)
     except Refused:
         raise
-    except _HOSTILE_INPUT as error:
+    except HOSTILE_INPUT as error:
         log.warning("refused for an error nobody named", exc_info=True)
         raise malformed(f"{type(error).__name__}: {str(error)[:200]}") from error
 
@@ -65,7 +65,7 @@ def _unwrap(raw: bytes, keys: TunnelKeys, policy: Policy) -> TunnelMail:
     opened = decrypting.decrypt(mime.octets(outer), keys.recipients, policy.allow_3des)
     try:
         verified = _verified(opened.content, keys, policy)
-    except (Refused, *_HOSTILE_INPUT):
+    except (Refused, *HOSTILE_INPUT):
         if not opened.intact:
             raise decrypting.undecipherable() from None
         raise

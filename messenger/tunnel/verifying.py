@@ -92,9 +92,16 @@ def read(data: bytes | bytearray) -> tuple[SignerInfo, Octets | None]:
 
 def verify(info: SignerInfo, forms: Iterable[Span], pinned: tuple[Signer, ...], allow_sha1: bool) -> Verified:
     """Verify against the pinned certificates; *forms* are the forms of the content that may have been signed."""
+    verified = verify_by(info, forms, pinned, allow_sha1)
+    _warn_if_expired(verified.signer)
+    return verified
+
+
+def verify_by(info: SignerInfo, forms: Iterable[Span], known: tuple[Signer, ...], allow_sha1: bool) -> Verified:
+    """Verify against certificates that somebody else judges; how old they are is not looked at."""
     if info.digest not in _DIGESTS or (info.digest == oids.SHA1 and not allow_sha1):
         raise unsupported("signed with a digest other than SHA-256, SHA-384, SHA-512")
-    called = [signer for signer in pinned if signer.identity.called(info.name)]
+    called = [signer for signer in known if signer.identity.called(info.name)]
     if not called:
         raise Refused("wrong-signer", "signed by a certificate that is not pinned")
     signer = next((signer for signer in called if _signed_by(signer, info)), None)
@@ -105,7 +112,6 @@ def verify(info: SignerInfo, forms: Iterable[Span], pinned: tuple[Signer, ...], 
         digest = _DIGESTS[info.digest](content)
         if hmac.compare_digest(digest.digest(), info.message_digest):
             sha256 = digest.hexdigest() if info.digest == oids.SHA256 else identity.digest(content)
-            _warn_if_expired(signer)
             return Verified((data, start, end), sha256, signer)
     raise Refused("altered", "the content is not what was signed")
 
