@@ -74,6 +74,19 @@ def huge_picture() -> bytes:
     return one_page(stream(b"600 0 0 800 0 0 cm /X Do"), b"/XObject<</X 5 0 R>>", picture)
 
 
+def filled_in() -> bytes:
+    """A form whose one field, black all over, covers the lower half of the page."""
+    looks = stream(b"0 0 0 rg 0 0 300 150 re f", b"/Type/XObject/Subtype/Form/BBox[0 0 300 150]/Resources<<>>")
+    return document(
+        b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[5 0 R]>>>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 4 0 R/Annots[5 0 R]>>",
+        stream(b""),
+        b"<</Type/Annot/Subtype/Widget/FT/Tx/T(a)/V(Hello)/Rect[0 0 300 150]/F 4/AP<</N 6 0 R>>/P 3 0 R>>",
+        looks,
+    )
+
+
 def with_script() -> bytes:
     return document(
         b"<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(app.alert\\(1\\))>>>>",

@@ -6,9 +6,11 @@ import sys
 import textwrap
 import threading
 import time
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from messenger_reader import pdf_pages
 from messenger_reader.pdf_pages import NotDrawn, draw, read
@@ -31,6 +33,13 @@ def test_a_page_is_drawn_as_a_picture_and_read_as_text():
     assert picture.startswith(JPEG)
     assert picture != draw(pdf, 0)
     assert (page.text, page.count) == ("The second page", 2)
+
+
+def test_what_is_filled_into_a_form_is_drawn():
+    picture = Image.open(BytesIO(draw(pdf_makers.filled_in(), 0))).convert("L")
+
+    assert picture.getpixel((620, 300)) > 250
+    assert picture.getpixel((620, 900)) < 5
 
 
 @pytest.mark.parametrize("pdf", [b"", b"%PDF-1.7", b"no PDF", b"%PDF-1.7\n1 0 obj\n" + b"[" * 100_000], ids=len)

@@ -39,6 +39,7 @@ def main() -> None:
 def _done(pdf: bytes, number: int, what: str) -> tuple[dict[str, object], bytes]:
     try:
         document = pypdfium2.PdfDocument(pdf)
+        document.init_forms()  # or what is filled in would not be drawn
         number = min(number, len(document) - 1)
         if what == "picture":
             return {}, _drawn(document[number])
@@ -53,7 +54,7 @@ def _drawn(page: pypdfium2.PdfPage) -> bytes:
     if not (width >= POINTS and height >= POINTS):
         raise ValueError(f"expected a page with a size, found {width} x {height}")
     scale = min(WIDTH / width, HEIGHT / height)
-    picture = page.render(scale=scale, may_draw_forms=False, rev_byteorder=True).to_pil().convert("RGB")
+    picture = page.render(scale=scale, rev_byteorder=True).to_pil().convert("RGB")
     out = BytesIO()
     picture.save(out, "JPEG", quality=QUALITY)
     return out.getvalue()
@@ -66,7 +67,9 @@ def _text(page: pypdfium2.PdfPage) -> str:
 
 def _warm_up() -> None:
     """Draw and read an empty page, so that all the code there is has been loaded before files are out of reach."""
-    page = pypdfium2.PdfDocument.new().new_page(10, 10)
+    document = pypdfium2.PdfDocument.new()
+    document.init_forms()
+    page = document.new_page(10, 10)
     assert _drawn(page)
     assert not _text(page)
     codecs.lookup("utf-16-le")  # what PDFium gives text in
