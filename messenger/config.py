@@ -125,6 +125,8 @@ class Reader:
     cache: Path = Path("/var/cache/webmail-messenger")
     trusted_proxies: Annotated[int, Form("a number of proxies, from 0 to 10", forms.between(0, 10))] = 0
     workers: Annotated[int, Form("a number of processes, from 1 to 64", forms.between(1, 64))] = 2
+    read_receipts: bool = True
+    trusted_roots: Path = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)

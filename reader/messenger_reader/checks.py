@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from messenger import account_letter, colours, message
+from messenger import account_letter, colours, message, receipt
 from messenger.errors import MessengerError
 from messenger.letterhead import Site
 from messenger.link import load_key
@@ -38,6 +38,7 @@ def problems(config: Config) -> list[str]:
         *_database(config.accounts.database),
         *_cache(config.reader.cache),
         *_failure(lambda: account_letter.check_templates(site_of(config))),
+        *_failure(lambda: receipt.check_templates(site_of(config))),
         *_failure(lambda: look.problems(config.site)),
     ]
 
@@ -69,7 +70,7 @@ def drawing() -> Iterator[str]:
     """Start the process that draws PDFs. Not part of a start: a PDF can be saved without it."""
     try:
         pdf_pages.draw(TRIAL, 0)
-    except pdf_pages.NotDrawn as error:
+    except MessengerError as error:
         yield (
             f"the process that draws PDFs gives no picture ({error}), so PDFs could only be saved: let the service "
             "start processes and have 1 GB of address space, and see that pypdfium2 and Pillow are installed"

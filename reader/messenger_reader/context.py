@@ -15,6 +15,7 @@ from messenger.accounts import Accounts
 
 from .letters import Letters
 from .post import Post
+from .receipts import Receipts
 
 if TYPE_CHECKING:
     from messenger.config import Config
@@ -30,6 +31,7 @@ class Context:
     clock: Callable[[], float]
     letters: Letters
     post: Post
+    receipts: Receipts
 
     def now(self) -> int:
         """Unix seconds."""
@@ -42,6 +44,10 @@ def install(app: Flask, context: Context) -> None:
 
 def context() -> Context:
     """The running portal's."""
-    found = current_app.extensions[_KEY]
+    return of(current_app)
+
+
+def of(app: Flask) -> Context:
+    found = app.extensions[_KEY]
     assert isinstance(found, Context)
     return found

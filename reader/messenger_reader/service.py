@@ -19,7 +19,7 @@ from messenger.accounts import Accounts
 from messenger.config_forms import host_port
 from messenger.errors import MessengerError
 
-from . import background, checks
+from . import background, checks, context
 from .app import create_app
 
 log = logging.getLogger(__name__)
@@ -102,6 +102,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         app = create_app(self._config)
         background.install(app)
+        context.of(app).receipts.start()
         return app
 
 

@@ -17,7 +17,9 @@ from .index_contents import Card
 from .marking import is_read_by_a_person, mark_as_read
 from .opened import audit, opened
 from .own_mails import mails
+from .own_receipts import opened_by_a_person
 from .own_searching import conversation_of
+from .receipt_spool import Owed
 
 pages = Blueprint("thread", __name__)
 
@@ -34,6 +36,7 @@ class Line(NamedTuple):
     message: Message | None = None
     text: str = ""
     cut: bool = False
+    receipt: Owed | None = None
 
 
 @pages.get("/thread/<name>")
@@ -56,10 +59,12 @@ def show(name: str) -> ResponseReturnValue:
 
 def _opened(card: Card) -> Line:
     try:
-        read = message.read(mails().read(card.name))
+        raw = mails().read(card.name)
     except MessengerError:  # gone this moment
         return Line(card)
+    read = message.read(raw)
     audit("read", card.name, "thread")
     if is_read_by_a_person() and not card.seen:
         mark_as_read(card.name)
-    return Line(card, read, message.text_html(read.text[:TEXT]), len(read.text) > TEXT)
+    receipt = opened_by_a_person(card.name, card.folder, raw)
+    return Line(card, read, message.text_html(read.text[:TEXT]), len(read.text) > TEXT, receipt)
