@@ -6,8 +6,9 @@ Knows SQLite, modes and locks; knows nothing of mail beyond the names of its col
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,9 +75,53 @@ def use(path: Path, work: Callable[[sqlite3.Connection], T]) -> T:
         raise CacheUnusable(f"index {path}: {error}; the folder is listed without it") from error
 
 
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """In here this thread opens an index at its first use and closes it at the end: a page asks several times."""
+    before, _here.kept = _here.kept, {}
+    try:
+        yield
+    finally:
+        opened, _here.kept = _here.kept, before
+        for one in (opened or {}).values():
+            one.close()
+
+
+class _Here(threading.local):
+    #: The indexes this thread keeps open, by their paths; None outside of kept_open().
+    kept: "dict[Path, _Open] | None" = None
+
+
+_here = _Here()
+
+
+class _Open:
+    """An index that is open; nobody throws it away meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(_locked(path, fcntl.LOCK_SH))
+            self.connection = stack.enter_context(closing(_connect(path)))
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        self._stack.close()
+
+
 def _run(path: Path, work: Callable[[sqlite3.Connection], T]) -> T:
-    with _locked(path, fcntl.LOCK_SH), closing(_connect(path)) as connection:
-        return work(connection)
+    kept = _here.kept if _here.kept is not None else {}
+    opened = kept.get(path) or _Open(path)
+    try:
+        answer = work(opened.connection)
+    except BaseException:
+        kept.pop(path, None)  # whatever it had begun ends with it
+        opened.close()
+        raise
+    if _here.kept is None:
+        opened.close()
+    else:
+        kept[path] = opened
+    return answer
 
 
 @contextmanager
