@@ -234,6 +234,19 @@ def test_a_broken_pdf_is_a_sentence(site, alice):
     assert site.get(alice, f"/message/{name}/preview/2/content").status_code == 404
 
 
+def test_where_many_pdfs_are_looked_at_one_has_to_come_again(site, alice, monkeypatch):
+    name = deliver(site, with_file(PDF, "application/pdf", "busy.pdf"))
+
+    def busy(*_args):
+        raise previews.pdf_pages.Busy("busy")
+
+    monkeypatch.setattr(previews.pdf_pages, "read", busy)
+    monkeypatch.setattr(previews.pdf_pages, "draw", busy)
+
+    assert "try again in a moment" in site.get(alice, f"/message/{name}/preview/2").text
+    assert site.get(alice, f"/message/{name}/preview/2/content").status_code == 503
+
+
 def test_an_invitation_is_readable_in_the_readers_zone(tmp_path):
     site = portal(tmp_path, site='time_zone = "America/New_York"')
     alice = logged_in(site)

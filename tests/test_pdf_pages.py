@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from messenger_reader import pdf_pages
-from messenger_reader.pdf_pages import NotDrawn, draw, read
+from messenger_reader.pdf_pages import Busy, NotDrawn, draw, read
 
 from . import pdf_makers
 
@@ -86,15 +87,19 @@ def test_a_pdf_that_costs_too_much_is_given_up(make, monkeypatch):
     assert children() == before  # no zombie either
 
 
-def test_no_more_than_two_are_drawn_at_once(monkeypatch):
+def test_two_are_drawn_at_once_two_wait_and_others_are_told_to_come_again(monkeypatch):
     monkeypatch.setattr(pdf_pages, "WALL_SECONDS", 0.2)
-    taken = [pdf_pages._free.acquire(timeout=1) for _ in range(pdf_pages.CHILDREN)]
-    try:
-        with pytest.raises(NotDrawn, match="free"):
-            draw(pdf_makers.pages("x"), 0)
-    finally:
-        for _ in taken:
-            pdf_pages._free.release()
+    pdf = pdf_makers.pages("x")
+    for taken, count in ((pdf_pages._free, pdf_pages.CHILDREN), (pdf_pages._room, pdf_pages.CHILDREN + 2)):
+        with ExitStack() as held:
+            for _ in range(count):
+                held.enter_context(taken)
+
+            with pytest.raises(Busy):
+                draw(pdf, 0)
+
+    monkeypatch.undo()
+    assert draw(pdf, 0).startswith(JPEG)
 
 
 def test_the_child_can_open_no_file_no_socket_and_start_no_process_and_has_its_limits():

@@ -71,7 +71,10 @@ def content(name: str, path: str) -> ResponseReturnValue:
     """What is in the frame or the picture of a preview: one of few types, and sandboxed for whoever opens it alone."""
     raw = raw_of(name)
     part, whole = _part(raw, path)
-    found = previews.shown(raw, path, part, whole, _page())
+    try:
+        found = previews.shown(raw, path, part, whole, _page())
+    except pdf_pages.Busy:
+        abort(503)
     if found is None:
         abort(404)
     audit("read", name, f"preview {path} content")

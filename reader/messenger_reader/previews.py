@@ -29,7 +29,7 @@ class Preview:
 
     #: "picture", "text", "pdf", "calendar", "contact"; "" if nothing can be shown, and then why:
     kind: str
-    #: "kind" (nothing we show), "large", "other" (not what it claims to be), "broken".
+    #: "kind" (nothing we show), "large", "other" (not what it claims to be), "broken", "busy" (another time).
     problem: str = ""
     calendar: Calendar | None = None
     contacts: tuple[Contact, ...] = ()
@@ -65,7 +65,7 @@ def look(raw: bytes, path: str, part: Part, content: bytes, page: int) -> Previe
 
 
 def shown(raw: bytes, path: str, part: Part, content: bytes, page: int) -> tuple[str, bytes] | None:
-    """The content type and the bytes a browser is given to show; None where there are none."""
+    """The content type and the bytes a browser is given to show; None where there are none. Raises pdf_pages.Busy."""
     match file_words.preview_of(part):
         case "picture" if not _picture(content).problem:
             return message.picture_type(content), content
@@ -95,6 +95,8 @@ def _pdf(content: bytes, page: int) -> Preview:
         return Preview("", "large")
     try:
         found = pdf_pages.read(content, min(page, pdf_pages.PAGES) - 1)
+    except pdf_pages.Busy:
+        return Preview("", "busy")
     except pdf_pages.NotDrawn as error:
         log.info("a PDF is not shown: %s", error)
         return Preview("", "broken")
