@@ -605,3 +605,26 @@ def test_one_throws_a_broken_index_away_while_others_read(tmp_path, mailbox):
 def test_two_people_have_two_caches(tmp_path):
     assert cache_folder.folder_of(tmp_path, ADDRESS) != cache_folder.folder_of(tmp_path, "bob@example.net")
     assert "alice" not in str(cache_folder.folder_of(tmp_path, ADDRESS))
+
+
+def test_a_page_opens_the_index_once_and_one_that_breaks_under_it_is_made_anew(tmp_path, inbox, mailbox, monkeypatch):
+    many(mailbox, 3)
+    inbox.page()
+    opened = []
+    connect = index_file._connect
+    monkeypatch.setattr(index_file, "_connect", lambda path: opened.append(path) or connect(path))
+
+    with index_file.kept_open():
+        assert inbox.page().total == 3
+        assert inbox.folders()
+        assert len(opened) == 1
+        with pytest.raises(index_file.CacheUnusable):  # an error closes it, and what it had begun
+            index_file.use(opened[0], lambda db: db.execute("SELECT * FROM nothing"))
+        assert inbox.page().total == 3
+    again = len(opened)
+    inbox.page()
+    inbox.page()
+
+    assert len(opened) == again + 2
+    with index_file._locked(opened[0], 2 | 4):  # LOCK_EX | LOCK_NB: nobody holds it any more
+        pass
