@@ -221,7 +221,9 @@ def test_flags_are_set_on_all_that_are_selected(site, alice):
 def test_the_star_of_a_row_changes_that_row_alone(site, alice):
     names = three(site)
 
-    act(site, alice, "", names[1:], star=names[0])
+    page, address = act(site, alice, "", names[1:], star=names[0], back="/?older=9-x")
+    assert address == f"/?older=9-x#m-{names[0]}"
+    assert f'id="m-{names[0]}"' in page
     act(site, alice, "", [], star=names[0])  # twice is once
 
     assert [where(site)[name][1] for name in names] == ["F", "", ""]
@@ -247,8 +249,8 @@ def test_a_message_page_says_where_it_is_and_what_can_be_done(site, alice):
     assert form == {"name": name, "folder": "Archive", "back": "/folder/Archive", "here": f"/message/{name}"}
 
     page, address = act(site, alice, "", [name], form["folder"], form["back"], here=form["here"], star=name)
-    assert address.startswith(f"/message/{name}?done=")
-    assert "1 message starred." in page
+    assert address.startswith(f"/message/{name}#")
+    assert 'aria-pressed="true"' in page
 
     page, address = act(site, alice, "delete", [name], form["folder"], form["back"], here=form["here"])
     assert address.startswith("/folder/Archive?done=")

@@ -129,6 +129,7 @@ def test_the_keyboard_does_all_that_a_finger_does(server, chromium):  # noqa: F8
         expect(page.locator(":focus")).to_have_text("More")
         page.keyboard.press("Enter")  # more
         page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_text("Mark as unread")
         page.keyboard.press("Enter")
         expect(page.get_by_role("status")).to_have_text("1 message marked as unread.")

@@ -385,7 +385,7 @@ def test_pages_lead_on_and_back(site, alice):
     second = site.get(alice, older).text
     [newer] = re.findall(r'href="(/\?newer=[^"]+)">Newer', second)
 
-    assert (first.count('<li class="mail'), second.count('<li class="mail')) == (50, 10)
+    assert (first.count('<li id="m-'), second.count('<li id="m-')) == (50, 10)
     assert re.findall('href="/message/[^"]+"', site.get(alice, newer).text) == re.findall(
         'href="/message/[^"]+"', first
     )

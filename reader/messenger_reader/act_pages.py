@@ -6,7 +6,7 @@ back there (303); what couldn't be done because a mail has gone meanwhile is sai
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -57,7 +57,10 @@ def act() -> ResponseReturnValue:
     if do == "delete" and list(by_folder) == [TRASH]:
         return _ask(Done(kinds.ASKED, by_folder, gone=len(names) - len(by_folder[TRASH]), back=back))
     done = _done(do, by_folder, len(names), back)
-    return _return_to((do in STARS and _back("here")) or back, notes().keep(done))
+    if starred := request.form.get(do) if do in STARS and done.count else None:
+        # Back to the very row; the star itself says it.
+        return _return_to(_back("here") or back, "", f"m-{starred}")
+    return _return_to(back, notes().keep(done))
 
 
 @pages.post("/undo")
@@ -150,12 +153,13 @@ def _ask(asked: Done) -> ResponseReturnValue:
     return redirect(url_for(".removal", token=token), 303) if token else abort(503)
 
 
-def _return_to(back: str, token: str) -> ResponseReturnValue:
-    """To the page *back*, which says what *token* stands for."""
+def _return_to(back: str, token: str, row: str = "") -> ResponseReturnValue:
+    """To the page *back*, which says what *token* stands for; to one *row* of it, if that is given."""
     parts = urlsplit(back)
     kept = [(key, value) for key, value in parse_qsl(parts.query) if key not in ("done", "all")]
     query = urlencode([*kept, ("done", token)] if token else kept)
-    return redirect(parts.path + (f"?{query}" if query else ""), 303)
+    place = f"#{quote(row)}" if row else ""
+    return redirect(parts.path + (f"?{query}" if query else "") + place, 303)
 
 
 def _audit_deletion(names: list[str], how: str) -> None:
