@@ -32,7 +32,7 @@ PER_HOUR = 10
 
 def keep() -> ResponseReturnValue:
     """Answer the form of somebody who isn't logged in any more."""
-    if not rights().reply:
+    if not rights().reply or not request.content_length:
         return access.ask_to_log_in()
     account = _whose()
     post = context().post
