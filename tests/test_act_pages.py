@@ -1,6 +1,8 @@
 """Folders, and what can be done to mails in them: moved, deleted, starred, and undone; with others at it meanwhile."""
 
 import re
+import sqlite3
+from contextlib import closing
 from html import unescape
 
 import pytest
@@ -278,6 +280,41 @@ def test_two_tabs_and_another_program_get_on_with_each_other(site, alice):
     mailbox_at(site).remove(names[2], "Archive")
     page, _ = undo(site, alice, page)
     assert "1 message was gone already." in page
+
+
+def test_mails_of_several_folders_are_done_at_once_where_no_folder_is_named(site, alice):
+    names = three(site)
+    act(site, alice, "archive", names[:1])
+    act(site, alice, "delete", names[1:2])
+    form = {"do": "delete", "name": [*names, "gone"], "back": "/search?q=x"}
+
+    answer = alice.post("/act", base_url=site.base, headers=site.headers, data=form)
+
+    page, address = follow(site, alice, answer)
+    assert address.startswith("/search?q=x&done=")
+    assert "3 messages moved to Trash. 1 message was gone already." in page
+    assert [where(site)[name][0] for name in names] == ["Trash"] * 3
+    codes = [reference(name) for name in names]
+    assert sorted(" ".join(audited(site)).split()) == sorted([*codes, "Trash", "Trash"])  # one line for each act
+    undo(site, alice, page)
+    assert [where(site)[name][0] for name in names] == ["Archive", "Trash", ""]
+
+    trashed = {"do": "delete", "name": names[1]}
+    asked = alice.post("/act", base_url=site.base, headers=site.headers, data=trashed)
+    assert asked.location.startswith("/remove/")
+
+
+def test_what_another_edition_kept_is_not_undone(site, alice):
+    name = three(site)[0]
+    page, _ = act(site, alice, "archive", [name])
+    [path] = (site.home / "cache").rglob("inbox.sqlite")
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("""UPDATE act SET act = '{"kind": "moved", "unheard": 1}'""")
+
+    [token] = re.findall(r'name="token" value="([^"]+)"', page)
+
+    assert site.get(alice, f"/?done={token}").status_code == 200
+    assert site.post(alice, "/undo", token=token).location == "/"
 
 
 def test_undo_works_once_and_only_for_its_owner(site, alice):

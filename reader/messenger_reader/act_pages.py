@@ -118,9 +118,9 @@ def _done(do: str, by_folder: dict[str, list[str]], asked: int, back: str) -> Do
         reached = {folder: mails().flagged(names, add, remove, folder) for folder, names in by_folder.items()}
         return _counted(Done(kind, reached), asked)
     to = _target(do)
-    moved = {folder: mails().moved(names, to, folder) for folder, names in by_folder.items() if folder != to}
+    moved = {folder: mails().moved(names, to, folder) for folder, names in by_folder.items()}
     if to == TRASH:
-        _audit_deletion([name for names in moved.values() for name in names], TRASH)
+        _audit_deletion([name for folder, names in moved.items() for name in names if folder != to], TRASH)
     return _counted(Done(kinds.MOVED, moved, to, back=back), asked)
 
 

@@ -85,7 +85,10 @@ class Notes:
             return None
         oldest = self._now() - KEEP_SECONDS
         found = self._use(lambda db: db.execute(query, (token, oldest)).fetchone(), None)
-        return Done(**json.loads(found[0])) if found else None
+        try:
+            return Done(**json.loads(found[0])) if found else None
+        except (ValueError, TypeError):  # as another edition of the reader wrote it
+            return None
 
     def _use(self, work: Callable[[sqlite3.Connection], T], without: T) -> T:
         try:
