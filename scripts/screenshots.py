@@ -24,7 +24,7 @@ from werkzeug.serving import make_server
 
 from demo import mails
 from messenger import config as settings
-from messenger import link, totp
+from messenger import link, pdf_password, pdf_record, totp
 from messenger.accounts import Accounts
 from messenger.mailbox import Mailbox, mailbox_of
 from messenger_reader.app import create_app
@@ -79,7 +79,8 @@ def main() -> None:
         home = Path(folder)
         (home / "mail").mkdir()
         (home / "cache").mkdir()
-        for name in ("link.key", "totp.key"):
+        (home / "keys").mkdir()
+        for name in ("link.key", "totp.key", "keys/pdf.key"):
             (home / name).write_text(KEY.hex() + "\n")
         # Port 0 lets the system choose; the settings want the number, so the app is hung in afterwards.
         server = make_server("localhost", 0, lambda *_: [], threaded=True)
@@ -160,6 +161,7 @@ class Photographer:
         self.writing(page, next(url for url, name in zip(links, names, strict=True) if "Minutes" in name))
         self.searching(page)
         self.folders(page)
+        self.pdfs(page)
         self.account(page)
         self.second_factor(page)
         self.goodbye(page)
@@ -217,6 +219,19 @@ class Photographer:
         for folder in ("Sent", "Drafts", "Trash", "Archive"):
             self.take(page, f"folders-{folder.lower()}", f"{self.portal}/folder/{folder}")
         self.take(page, "folders-remove", f"{self.portal}/empty-trash")
+
+    def pdfs(self, page: Page) -> None:
+        """Passwords of mails that were sent as encrypted PDFs."""
+        for hours, make in enumerate((mails.plain, mails.with_pictures)):
+            raw = make(datetime.now(UTC))
+            digest = sha256(raw).hexdigest()
+            self.mailbox.deliver(raw, digest, pdf_record.MAIL_FOLDER, "S")
+            pdf_id = pdf_password.id_of(digest, ADDRESS)
+            record = pdf_record.Record(pdf_id, digest, 0, int(time()) - 3600 * hours, "bob@example.com")
+            pdf_record.keep(self.mailbox.root.parent, record)
+        self.take(page, "pdf-password", f"{self.portal}/pdfs/{pdf_id}")
+        self.take(page, "pdfs", f"{self.portal}/pdfs")
+        self.take(page, "pdfs-unknown", f"{self.portal}/pdfs/2222-3333-4444-5555")
 
     def account(self, page: Page) -> None:
         """The settings, and the same person on other devices."""
