@@ -61,6 +61,7 @@ class Desk:
             headers=self.site.headers,
             data={name: value for name, value in data.items() if value is not None},
             content_type="multipart/form-data",
+            environ_overrides={"wsgi.input_terminated": True},  # as gunicorn says
         )
 
     def send(self, path: str, files: Files = (), **changes: Any) -> TestResponse:

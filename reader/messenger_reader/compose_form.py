@@ -63,7 +63,8 @@ def read(room: int, patience: int) -> Form:
         raise RequestEntityTooLarge
     request.max_form_parts = PARTS
     request.max_form_memory_size = FIELDS
-    request.max_content_length = max(length, 1)
+    # Not the length itself: gunicorn's stream ends by itself, and a look for its end there counts as one byte too many.
+    request.max_content_length = length + 1
     if length <= limit:
         form = _form(request.form)
         files = tuple(_file(one) for one in request.files.getlist("files") if one.filename)
