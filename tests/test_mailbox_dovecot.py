@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from messenger.mailbox import mailbox_of
+from messenger_reader import drafts
 from messenger_reader.mails import Mails
 
 ADDRESS = "anna@example.org"
@@ -194,6 +195,23 @@ def test_flags_set_here_are_shown_there(served, anna):
         anna.flag(NAME, add="D", remove="R")
         client.noop()
         assert flags_of(client) == {1: {"\\Seen", "\\Flagged", "\\Draft"}}
+
+
+def test_drafts_go_on_here_and_there(served, anna):
+    ours = drafts.Draft("0" * 32, to="eva@example.org", subject="Größe", text="Half a sentence")
+    drafts.save(anna, ours, ADDRESS, "example.org", 1_800_000_000)
+
+    with served.imap("Drafts") as client:
+        assert flags_of(client) == {1: {"\\Seen", "\\Draft"}}
+        theirs = body_of(client).replace(b"Half a sentence", b"A whole one.")
+        client.append("Drafts", r"(\Seen \Draft)", None, theirs)
+        client.store("1", "+FLAGS", r"(\Deleted)")
+        client.expunge()
+
+    [entry] = anna.list("Drafts")
+    found = drafts.load(anna.read(entry.name, "Drafts"), entry.name)
+    assert entry.flags == "DS"
+    assert (found.id, found.to, found.subject, found.text) == (ours.id, ours.to, ours.subject, "A whole one.")
 
 
 def test_flags_set_there_are_shown_here(served, anna):
