@@ -32,7 +32,7 @@ ANNA = parseaddr(mails.RECIPIENT)[1]
 @click.option("--port", type=int, help="Where the reader listens on localhost; else 8025, or any free port to check.")
 @click.pass_context
 def main(context: click.Context, checking: bool, port: int | None) -> None:
-    """Run Postfix, the milter and the reader on loopback until Ctrl-C.
+    """Run Postfix, the milter, the reader and the maker of PDFs on loopback until Ctrl-C.
 
     Example: python -m demo --port 8026
     """
@@ -69,7 +69,8 @@ def _stop(_number: int, _frame: object) -> None:
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--to", "addresses", multiple=True, default=[ANNA], show_default=True, help="Who gets it.")
 @click.option("--port", default=PORT, show_default=True, help="The running demo's.")
-def send(file: BinaryIO | None, addresses: tuple[str, ...], port: int) -> None:
+@click.option("--pdf", is_flag=True, help="Have it sent as an encrypted PDF.")
+def send(file: BinaryIO | None, addresses: tuple[str, ...], port: int, pdf: bool) -> None:
     """Send one more mail into the running demo: FILE (a message, RFC 5322), or a short one of ours.
 
     Example: python -m demo send letter.eml --to carl@partner.example
@@ -80,7 +81,7 @@ def send(file: BinaryIO | None, addresses: tuple[str, ...], port: int) -> None:
     except OSError:
         raise click.ClickException(f"no demo runs on port {port}; start one in another terminal: make demo") from None
     try:
-        site.send(raw, addresses, Path(state["config"]), state["smtp"])
+        site.send(raw, addresses, Path(state["config"]), state["smtp"], ["otp-pdf"] if pdf else [])
     except (DemoFailed, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Sent to {', '.join(addresses)}: look into {state['url']}")
@@ -97,7 +98,9 @@ def _stay(running: DemoSite, notices: list[bytes]) -> None:
     click.echo("    \n    " + (body.get_content().rstrip().replace("\n", "\n    ") if body else ""))
     click.secho(f"\nOpen this in a browser:   {running.link_in(notices[0])}", bold=True)
     port = "" if running.port == PORT else f" --port {running.port}"
-    click.echo(f"Send another mail:        cd {HERE} && {sys.executable} -m demo send{port} [FILE] [--to ADDRESS]")
+    click.echo(
+        f"Send another mail:        cd {HERE} && {sys.executable} -m demo send{port} [FILE] [--to ADDRESS] [--pdf]"
+    )
     click.echo(f"Settings, logs, mail:     {running.home}")
     click.echo("Stop everything:          Ctrl-C")
     state = _state(running.port)

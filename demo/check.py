@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 import click
+import pikepdf
 
+from . import mails
 from .site import DemoFailed, DemoSite
 from .visitor import Page, Visitor
 
 PASSWORD = "a long walk by the sea"
+ANNA = parseaddr(mails.RECIPIENT)[1]
+SENDER = parseaddr(mails.SENDER)[1]
 #: One sentence of each mail that only its reader can see.
 SENTENCES = ("Your number is 4711-0815", "before they are published", "添付の書類をご確認ください")
 
@@ -28,6 +39,8 @@ def walk(site: DemoSite, notices: list[bytes]) -> bool:
         messages = [url for url in dict.fromkeys(inbox.links) if _is_message(url)]
         seen("the inbox lists three messages", len(messages) == 3)
         read_all(person, messages, seen)
+        answer(site, person, messages[0], seen)
+        open_pdf(site, person, seen)
         seen("a stranger with the message's address sees nothing", "/login" in Visitor().open(messages[0]).url)
     except (DemoFailed, LookupError, OSError) as error:
         seen(f"the walk went to its end: {error}", False)
@@ -56,6 +69,30 @@ def read_all(person: Visitor, messages: list[str], seen: Seen) -> None:
         seen(f"a message shows “{sentence}”", sentence in found)
     bodies = [person.open(link).body for link in downloads]
     seen("an attachment comes down whole", any(b"DE02 1203" in body for body in bodies))
+
+
+def answer(site: DemoSite, person: Visitor, message: str, seen: Seen) -> None:
+    """Answer one message, and look at what reaches its sender."""
+    form = person.open(f"{message}/reply").form_with("subject")
+    person.send(form, text="Thank you, that was quick.", do="send")
+    arrived = message_from_bytes(site.left(SENDER, b"In-Reply-To:"), policy=default)
+    assert isinstance(arrived, EmailMessage)
+    body = arrived.get_body(("plain",))
+    seen("an answer leaves through Postfix to the sender", body is not None and "that was quick" in body.get_content())
+    seen("it belongs to the sender's message", bool(arrived["In-Reply-To"]))
+
+
+def open_pdf(site: DemoSite, person: Visitor, seen: Seen) -> None:
+    """Have a message sent as an encrypted PDF, look its password up in the portal, open it."""
+    site.send(mails.plain(datetime.now(UTC)), [ANNA], "otp-pdf")
+    cover = message_from_bytes(site.left(ANNA, b"application/pdf"), policy=default)
+    assert isinstance(cover, EmailMessage)
+    [pdf] = [part for part in cover.iter_attachments() if part.get_content_type() == "application/pdf"]
+    page = person.open(f"{site.url}/pdfs/{str(pdf.get_filename()).removesuffix('.pdf')}")
+    password = re.search(r"\b(?:[2-9a-z]{4}-){4}[2-9a-z]{4}\b", page.text)
+    seen("the portal shows the password of a PDF", password is not None)
+    with pikepdf.open(io.BytesIO(pdf.get_content()), password=password[0] if password else "") as opened:
+        seen("the PDF opens with it", len(opened.pages) == 1)
 
 
 def _is_message(url: str) -> bool:

@@ -73,6 +73,8 @@ class DemoSite(AbstractContextManager["DemoSite"]):
         self._run("messenger-milter", "--config", str(self.config))
         self._run("messenger-reader", "--config", str(self.config))
         self._wait("messenger-milter", milter_socket.exists)
+        # The milter makes its spool.
+        self._run("messenger-pdfotp", "--config", str(self.config))
         self._wait("messenger-reader", lambda: not _free(self.port))
 
     def _set_up(self, milter_socket: Path) -> None:
@@ -84,9 +86,9 @@ class DemoSite(AbstractContextManager["DemoSite"]):
             "--sendmail", " ".join(self.postfix.sendmail), "--listen", f"127.0.0.1:{self.port}",
         )  # fmt: skip
 
-    def send(self, raw: bytes, to: Sequence[str]) -> None:
+    def send(self, raw: bytes, to: Sequence[str], *options: str) -> None:
         """Do what a gateway does: wrap one message as a tunnel mail and send it to Postfix by SMTP."""
-        send(raw, to, self.config, self.postfix.port)
+        send(raw, to, self.config, self.postfix.port, options)
 
     def state(self) -> dict[str, Any]:
         """What another process needs to send into this site."""
@@ -98,6 +100,16 @@ class DemoSite(AbstractContextManager["DemoSite"]):
         if len(caught) < count:
             raise DemoFailed(f"expected {count} notices, found {len(caught)}\n{self.last_words()}")
         return [mail.raw for mail in caught]
+
+    def left(self, recipient: str, mark: bytes, seconds: float = 30) -> bytes:
+        """The last mail that left for *recipient* and has *mark* in it, once there is one. Raises DemoFailed."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = [one.raw for one in self.postfix.caught() if one.rcpt_to == recipient and mark in one.raw]
+            if found:
+                return found[-1]
+            time.sleep(0.2)
+        raise DemoFailed(f"expected a mail to {recipient} with {mark!r} in it, found none\n{self.last_words()}")
 
     def link_in(self, notice: bytes) -> str:
         """The address a person would click in a notice. Raises DemoFailed."""
@@ -148,9 +160,10 @@ def messenger(*words: str, given: bytes = b"") -> bytes:
     return done.stdout
 
 
-def send(raw: bytes, to: Sequence[str], config: Path, port: int) -> None:
+def send(raw: bytes, to: Sequence[str], config: Path, port: int, options: Sequence[str] = ()) -> None:
     """Wrap one message as a tunnel mail and hand it to Postfix on *port*. Raises DemoFailed."""
     words = [word for address in to for word in ("--to", address)]
+    words += [word for option in options for word in ("--option", option)]
     mail = messenger("tunnel", "wrap", "-", *words, "--config", str(config), given=raw)
     with SMTP("127.0.0.1", port, timeout=60) as smtp:
         smtp.sendmail(WEBMAIL_SENDER, [WEBMAIL_RECIPIENT], mail)
