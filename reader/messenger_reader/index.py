@@ -238,7 +238,7 @@ class Index:
             " ON CONFLICT (folder, name) DO UPDATE"
             " SET received = excluded.received, size = excluded.size, flags = excluded.flags"
             " WHERE flags <> excluded.flags OR received <> excluded.received",
-            ((folder, entry.name, entry.received, entry.size, entry.flags) for entry in found),
+            ((folder, one.name, one.received, one.size, one.flags) for one in sorted(found)),
         )
 
     def _note(self, folder: str, look: Look) -> None:
