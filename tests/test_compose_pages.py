@@ -487,6 +487,21 @@ def test_what_the_settings_shut_is_not_there(tmp_path, settings, shut, ajar):
         assert alice.post({"id": "0" * 32, "kind": "new", "whose": ALICE}, do="send", to=BOB).status_code == 404
 
 
+def test_a_draft_answered_by_its_own_writer_is_no_way_around_the_settings(tmp_path):
+    alice = desk(tmp_path, reply='compose_to = "off"')
+    form = {"id": "0" * 32, "kind": "new", "whose": ALICE, "to": "dora@example.org", "cc": "emil@example.org"}
+    draft = alice.post(form, do="save", text="x").location.partition("?")[0].rpartition("/")[2]
+
+    for before, folder in (("", ""), ("Drafts", "Archive"), ("Archive", "Sent")):
+        if before:
+            alice.mailbox.move(draft, before, folder)
+        for kind in ("reply", "reply-all"):
+            assert alice.get(f"/message/{draft}/{kind}").status_code == 404
+            answer = {**form, "id": "1" * 32, "kind": kind, "original": draft}
+            alice.post(answer, do="send", text="x")
+    assert alice.system.taken == []
+
+
 def test_with_a_list_only_those_on_it_are_written_to_and_whoever_wrote_is_answered(tmp_path):
     alice = desk(tmp_path, reply='compose_to = "list"\ncompose_list = ["desk@example.org"]')
     name = deliver(alice.site, CROWD)

@@ -30,7 +30,7 @@ from .language import gettext as _
 from .mails import DRAFTS, SENT
 from .opened import audit, checked, opened
 from .own_mails import mails
-from .whole_draft import kept, merged, original_of
+from .whole_draft import answerable, kept, merged, original_of
 
 log = logging.getLogger(__name__)
 
@@ -173,8 +173,9 @@ def _need(right: bool) -> None:
 
 def _answer(kind: str, name: str) -> ResponseReturnValue:
     _need(rights().reply)
-    mail = opened(name)
-    original = Original(mail.name, mail.raw, mail.message)
+    original = answerable(checked(name), mails())
+    if original is None:
+        abort(404)
     begun = answering.begun(kind, original, g.account.address, rights())
     if kind != FORWARD and not begun.to:
         outside = answering.recipients(kind, original, g.account.address, rights()).outside

@@ -52,13 +52,19 @@ def _before(form: Form, box: Mails, mailbox: Mailbox) -> Draft | None:
 
 def original_of(draft: Draft, box: Mails) -> Original | None:
     """What *draft* answers, if it is still there."""
-    if not draft.original or draft.kind == NEW:
+    return None if not draft.original or draft.kind == NEW else answerable(draft.original, box)
+
+
+def answerable(name: str, box: Mails) -> Original | None:
+    """The mail *name*, to be answered or passed on. Never a draft: its owner may have written any recipient into it."""
+    row = box.place(name).row
+    if row is None or "D" in row.flags:
         return None
     try:
-        raw = box.read(draft.original)
+        raw = box.read(name)
     except NoSuchMessage:
         return None
-    return Original(draft.original, raw, message.read(raw))
+    return Original(name, raw, message.read(raw))
 
 
 def kept(name: str, box: Mails) -> Draft | None:
