@@ -158,6 +158,11 @@ def thread(message: Message) -> Thread:
     return Thread(parent[0], tuple(every))
 
 
+def thread_of(message: Message) -> Thread:
+    """The thread that *message* itself is written into, as far as its fields hold Message-IDs."""
+    return Thread(next(iter(_ids(message, "in-reply-to")), ""), tuple(_ids(message, "references")[-REFERENCES:]))
+
+
 def _ids(message: Message, name: str) -> list[str]:
     return next((_ID.findall(value) for key, value in message.headers if key.lower() == name), [])
 

@@ -217,14 +217,16 @@ def test_a_page_that_is_older_than_its_draft_loses_no_file(alice):
 
 
 def test_a_draft_of_another_mail_program_is_taken_up(alice):
-    raw = b"From: alice@example.net\r\nTo: bob@example.org\r\nSubject: Theirs\r\nMessage-ID: <x@y>\r\n\r\nWords\r\n"
+    raw = b"From: alice@example.net\r\nTo: bob@example.org\r\nSubject: Theirs\r\nMessage-ID: <x@y>\r\n"
+    raw += b"In-Reply-To: odd \xc3\xbc <a@b>\r\nReferences: <a@b> x" + b"y" * 2000 + b"\r\n\r\nWords\r\n"
     alice.mailbox.deliver(raw, "1234.theirs", "Drafts", "D")
 
     form = alice.form("/draft/1234.theirs")
     alice.post(form, do="send")
 
     assert (form["to"], form["subject"], form["text"]) == ("bob@example.org", "Theirs", "Words")
-    assert len(alice.sent) == 1
+    assert [dict(read.headers)["In-Reply-To"] for read in alice.sent] == ["<a@b>"]
+    assert dict(alice.sent[0].headers)["References"] == "<a@b>"
     assert alice.folder("Drafts") == []
 
 

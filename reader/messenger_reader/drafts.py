@@ -114,7 +114,7 @@ def load(raw: bytes, name: str) -> Draft:
         subject=read.subject,
         text=read.text.rstrip("\n"),
         files=tuple(files_of(raw, read)),
-        thread=Thread(fields.get("in-reply-to", ""), tuple(fields.get("references", "").split())),
+        thread=reply.thread_of(read),
     )
 
 
