@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 
+from demo.postfix import CATCH, PrivatePostfix
 from messenger.accounts import Accounts
 from messenger.link import reference
 from messenger.mailbox import mailbox_of
@@ -410,3 +411,24 @@ def test_the_thread_sends_what_is_due_at_the_start_and_a_stop_waits_for_it(house
 
     assert house.owed("a" * 64).sent
     assert f"{reference('a' * 64)}: receipt (opened) sent" in caplog.text
+
+
+@pytest.mark.postfix
+def test_a_real_postfix_brings_it_to_the_sender_from_nobody(tmp_path):
+    with PrivatePostfix(tmp_path / "postfix", transport=CATCH) as postfix:
+        site = portal(tmp_path, sendmail='", "'.join(postfix.sendmail))
+        name, alice = deliver(site, MAIL), logged_in(site)
+        site.get(alice, f"/message/{name}")
+        site.get(alice, f"/message/{name}")
+
+        [caught] = postfix.wait_caught(1)
+        receipts = site.app.extensions["messenger"].receipts
+        receipts.stop()
+
+    assert (caught.mail_from, caught.rcpt_to) == ("", "bob@example.org")
+    sent = message_from_bytes(caught.raw, policy=policy.default)
+    assert sent.get_param("report-type") == "disposition-notification"
+    [for_programs] = list(sent.iter_parts())[1].get_payload()
+    assert for_programs["Original-Message-ID"] == "<1@example.org>"
+    assert for_programs["Final-Recipient"] == f"rfc822; {ALICE}"
+    assert receipts.known(ALICE, name).sent
