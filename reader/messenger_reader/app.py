@@ -33,6 +33,7 @@ from . import (
     mail_pages,
     nested_pages,
     own_mails,
+    own_trust,
     password_pages,
     pdf_password_pages,
     rescue,
@@ -96,6 +97,7 @@ def create_app(config: Config, *, clock: Callable[[], float] = time.time, hasher
     access.install(app, config.site.portal_url, {compose_pages.POSTED: rescue.keep})
     error_pages.install(app)
     own_mails.install(app)
+    own_trust.install(app)
     app.add_url_rule("/healthz", access.HEALTH, _health)
     for module in PAGES:
         app.register_blueprint(module.pages)

@@ -15,7 +15,9 @@ from .list_pages import pages, told
 from .marking import is_read_by_a_person, mark_as_read
 from .opened import audit, bodies, opened
 from .own_mails import mails
+from .own_receipts import opened_by_a_person
 from .own_searching import conversation_of
+from .own_trust import trust_of
 
 __all__ = ["pages"]
 
@@ -45,6 +47,8 @@ def show(name: str) -> ResponseReturnValue:
         sandbox=message.FRAME_SANDBOX,
         folders=mails().folders(),
         conversation=conversation_of(name, mail.message),
+        receipt=opened_by_a_person(name, place.folder, mail.raw),
+        trust=trust_of(name, mail.raw, mail.message),
         **told(),
     )
 
