@@ -8,9 +8,8 @@ import argparse
 import random
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
-from messenger.mailbox import Mailbox
 from messenger_reader.searching import Searching
 from tests.mail_pages_fixtures import logged_in, mailbox_at
 from tests.reader_fixtures import ALICE, portal
@@ -44,7 +43,7 @@ def main() -> int:
     many = 20_000 if options.parse_args().quick else MANY
     with tempfile.TemporaryDirectory() as folder:
         people = [Person(Path(folder) / str(count), count) for count in (FEW, many)]
-        print(f"\n{'milliseconds':40}{FEW:>12,}{many:>12,}{'ratio':>9}")
+        print(f"\n{'milliseconds of CPU':40}{FEW:>12,}{many:>12,}{'ratio':>9}")
         worst = 1.0
         for name, (typed, promised) in SEARCHES.items():
             # In turns, so that a busy moment of the machine hits both.
@@ -76,23 +75,25 @@ class Person:
         size = database.stat().st_size
         each = f"{taken / count * 1000:.2f} ms and {size / count / 1000:.1f} KB of index each"
         print(f"{count:,} mails looked into: {each}")
+        self._tidy(searching)
         for name in names[5 :: count // 20]:
             mailbox.flag(name, remove="S")
         begun = perf_counter()
-        self._forget(searching, mailbox, names[count // 2])
+        mailbox.remove(names[count // 2], "")
+        searching.look_into(1e9)
+        self._tidy(searching)
         print(f"{count:,}: the words of a deleted mail gone after {(perf_counter() - begun) * 1000:.0f} ms")
 
-    def _forget(self, searching: Searching, mailbox: Mailbox, name: str) -> None:
-        mailbox.remove(name, "")
-        searching.look_into(1e9)
+    def _tidy(self, searching: Searching) -> None:
+        """As the background does, a while after somebody's visit."""
         while searching.tidy():
             pass
 
     def search(self, typed: str) -> float:
-        """Milliseconds for a page."""
-        begun = perf_counter()
+        """Milliseconds of CPU for a page: nothing in it waits."""
+        begun = process_time()
         answer = self._site.get(self._browser, "/search", query_string={"q": typed.format(one=self._one)})
-        taken = (perf_counter() - begun) * 1000
+        taken = (process_time() - begun) * 1000
         assert answer.status_code == 200
         return taken
 

@@ -69,7 +69,8 @@ def test_every_list_page_has_the_search_box(site, alice):
 
 
 @pytest.mark.parametrize(
-    "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "%s %(x)s", "' OR 1=1 --"]
+    "hostile",
+    ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 71 * 71 }}", "%s %(x)s", "' OR 1=1 --"],
 )
 def test_neither_what_is_typed_nor_what_is_found_is_ever_markup(site, alice, hostile):
     deliver(
@@ -80,7 +81,7 @@ def test_neither_what_is_typed_nor_what_is_found_is_ever_markup(site, alice, hos
         page = search(site, alice, typed)
         assert "<script>alert" not in page
         assert "<img src=x" not in page
-        assert "49" not in re.sub(r'(href|value|datetime|title|name)="[^"]*"', "", page)
+        assert "5041" not in re.sub(r'="[^"]*"', "", page)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ SCHEMA = (
     "CREATE TABLE body (id INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT",
     "CREATE TABLE stale (id INTEGER PRIMARY KEY) STRICT",
     "CREATE TABLE shelf (number INTEGER PRIMARY KEY, low INTEGER NOT NULL UNIQUE, mails INTEGER NOT NULL,"
-    " size INTEGER NOT NULL) STRICT",
+    " size INTEGER NOT NULL, fresh INTEGER NOT NULL) STRICT",
     "CREATE INDEX content_by_message_id ON content (message_id) WHERE message_id IS NOT NULL",
     "CREATE INDEX content_by_root ON content (root) WHERE root IS NOT NULL",
     "CREATE INDEX content_with_files ON content (id) WHERE has_files = 1",

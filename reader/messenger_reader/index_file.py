@@ -18,7 +18,7 @@ from messenger.errors import MessengerError
 from . import index_contents
 
 #: Any change to SCHEMA, or to what a column means, needs another number here.
-VERSION = 4
+VERSION = 5
 SCHEMA = """
 CREATE TABLE folder (
     folder TEXT PRIMARY KEY,

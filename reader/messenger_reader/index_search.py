@@ -60,8 +60,9 @@ def search(db: sqlite3.Connection, wanted: Wanted, size: int, time_is_up: Callab
 
 def _search(db: sqlite3.Connection, wanted: Wanted, size: int, time_is_up: Callable[[], bool]) -> Found:
     cards: dict[int, Card] = {}
+    expression = match_expression(wanted.needed, wanted.excluded)
     for shelf, low, high in _ranges(db, wanted):
-        for one in _hits(db, shelf, replace(wanted, low=low, high=high)) if _may_hit(db, shelf, wanted) else ():
+        for one in _hits(db, f"words_{shelf.number}", expression, replace(wanted, low=low, high=high)):
             if one.id not in cards and len(cards) == size:
                 return _found(db, cards, min(cards))
             cards.setdefault(one.id, one)  # in two folders, it is one mail
@@ -84,38 +85,49 @@ def _ranges(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Shelf, int
         end = shelf.low
 
 
-def _may_hit(db: sqlite3.Connection, shelf: Shelf, wanted: Wanted) -> bool:
-    """Whether the words are on the shelf at all: most shelves lack a rare word, and this is cheaper to ask."""
+def _hits(db: sqlite3.Connection, words: str, expression: str, wanted: Wanted) -> Iterator[Card]:
+    """The hits on one shelf, whose table is *words*."""
+    filters = list(_filters(wanted))
     if not wanted.needed:
-        return True
-    words = f"words_{shelf.number}"
-    query = f"SELECT 1 FROM {words} WHERE {words} MATCH ? LIMIT 1"  # noqa: S608 -- our own words
-    return db.execute(query, (match_expression(wanted.needed, wanted.excluded),)).fetchone() is not None
-
-
-def _hits(db: sqlite3.Connection, shelf: Shelf, wanted: Wanted) -> Iterator[Card]:
-    expression = match_expression(wanted.needed, wanted.excluded)
-    words = f"words_{shelf.number}"
-    parameters: list[object] = []
-    if wanted.needed:
+        return _without_words(db, words, expression, wanted, filters)
+    if filters:
         # What the list knows of a mail is asked before what is inside: its index alone can tell.
-        source, at = f"{words} w CROSS JOIN mail m ON m.content = w.rowid {_INSIDE}", "w.rowid"
-        conditions, parameters = [f"{words} MATCH ?"], [expression]
-    elif wanted.attachment and not (wanted.starred or wanted.unread):
-        source, at, conditions = _FILES, "f.id", ["f.has_files = 1"]
+        source = f"{words} w CROSS JOIN mail m ON m.content = w.rowid {_INSIDE}"
+        conditions: list[tuple[str, list[object]]] = [(f"{words} MATCH ?", [expression])]
+        return _cards(db, source, "w.rowid", [*conditions, *_range("w.rowid", wanted), *filters])
+    return _with_words(db, words, expression, wanted)
+
+
+def _with_words(db: sqlite3.Connection, words: str, expression: str, wanted: Wanted) -> Iterator[Card]:
+    # Two statements: the second is made ready once, for all shelves.
+    query = f"SELECT rowid FROM {words} WHERE {words} MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid DESC"  # noqa: S608 -- our own words
+    for (at,) in db.execute(query, (expression, wanted.low, wanted.high)):
+        yield from _cards(db, _ALL, "m.content", [("m.content = ?", [at])])
+
+
+def _without_words(
+    db: sqlite3.Connection, words: str, expression: str, wanted: Wanted, filters: list[tuple[str, list[object]]]
+) -> Iterator[Card]:
+    if wanted.attachment and not (wanted.starred or wanted.unread):
+        source, at = _FILES, "f.id"
+        filters.append(("f.has_files = 1", []))
     else:
         source, at = _STARRED if wanted.starred else _UNREAD if wanted.unread else _ALL, "m.content"
-        conditions = []
-    if wanted.excluded and not wanted.needed:
-        conditions.append(f"m.content NOT IN (SELECT rowid FROM {words} WHERE {words} MATCH ?)")  # noqa: S608 -- our own words
-        parameters.append(expression)
-    conditions += [f"{at} >= ?", f"{at} < ?", "m.content > 0"]
-    parameters += [wanted.low, wanted.high]
-    for condition, given in _filters(wanted):
-        conditions.append(condition)
-        parameters += given
-    query = f"SELECT {CARD} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {at} DESC"  # noqa: S608 -- our own words
-    return (card(row) for row in db.execute(query, parameters))
+    if wanted.excluded:
+        without = f"m.content NOT IN (SELECT rowid FROM {words} WHERE {words} MATCH ?)"  # noqa: S608 -- our own words
+        filters.append((without, [expression]))
+    return _cards(db, source, at, [*_range(at, wanted), *filters])
+
+
+def _range(at: str, wanted: Wanted) -> list[tuple[str, list[object]]]:
+    return [(f"{at} >= ?", [wanted.low]), (f"{at} < ?", [wanted.high])]
+
+
+def _cards(db: sqlite3.Connection, source: str, at: str, conditions: list[tuple[str, list[object]]]) -> Iterator[Card]:
+    where = " AND ".join(["m.content > 0", *(condition for condition, _ in conditions)])
+    values = [value for _, given in conditions for value in given]
+    query = f"SELECT {CARD} FROM {source} WHERE {where} ORDER BY {at} DESC"  # noqa: S608 -- our own words
+    return (card(row) for row in db.execute(query, values))
 
 
 def _filters(wanted: Wanted) -> Iterator[tuple[str, list[object]]]:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from .word_forms import spaced
 
-#: A shelf this full takes no more at its ends: mails, and characters.
-FULL_MAILS, FULL_SIZE = 8192, 32_000_000
+#: A shelf this full takes no more at its ends: mails, and characters. Each costs a search 0.2 ms that finds nothing on
+#: it; the fuller they are, the longer takes the beginning of a word that thousands of words share.
+FULL_MAILS, FULL_SIZE = 16_384, 64_000_000
 #: Mails that are put on a new shelf in one go; others may write between two goes.
 BATCH = 200
 COLUMNS = ("subject", "sender", "recipients", "text", "files")
@@ -24,6 +25,9 @@ _CREATE = f"""
 CREATE VIRTUAL TABLE words_%d USING fts5(
     {", ".join(COLUMNS)}, content = '', columnsize = 0, tokenize = "unicode61 remove_diacritics 2"
 )"""
+_SHELVES = "SELECT number, low, mails, size, fresh FROM shelf ORDER BY low DESC"
+_SHELF_OF = "SELECT number, low, mails, size, fresh FROM shelf WHERE low <= ? ORDER BY low DESC LIMIT 1"
+_NEW_SHELF = "INSERT INTO shelf (number, low, mails, size, fresh) VALUES (?, ?, ?, ?, ?)"
 _INSERT = "INSERT INTO words_%d (rowid, subject, sender, recipients, text, files) VALUES (?, ?, ?, ?, ?, ?)"
 _ROWS = """
 SELECT c.id, c.subject, c.senders, c.recipients, b.text, c.files FROM content c JOIN body b ON b.id = c.id
@@ -37,10 +41,16 @@ class Shelf(NamedTuple):
     low: int
     mails: int
     size: int
+    #: Mails that were put on it since FTS5 has put its words into one piece: a search looks into each piece.
+    fresh: int
 
     @property
     def full(self) -> bool:
         return self.mails >= FULL_MAILS or self.size >= FULL_SIZE
+
+    @property
+    def scattered(self) -> bool:
+        return self.fresh > max(self.mails // 8, 100)
 
     @property
     def overfull(self) -> bool:
@@ -72,18 +82,22 @@ def unpacked(text: bytes) -> str:
 
 def shelves(db: sqlite3.Connection) -> list[Shelf]:
     """All of them, newest mails first."""
-    return [Shelf(*row) for row in db.execute("SELECT number, low, mails, size FROM shelf ORDER BY low DESC")]
+    return [Shelf(*row) for row in db.execute(_SHELVES)]
 
 
 def put(db: sqlite3.Connection, text: Text) -> None:
     """Put a mail on its shelf; within a transaction, and right after its row in ``content``."""
     number = _shelf_for(db, text.id)
     _insert(db, number, text)
-    db.execute("UPDATE shelf SET mails = mails + 1, size = size + ? WHERE number = ?", (text.size, number))
+    change = "UPDATE shelf SET mails = mails + 1, size = size + ?, fresh = fresh + 1 WHERE number = ?"
+    db.execute(change, (text.size, number))
 
 
 def tidy(db: sqlite3.Connection) -> bool:
-    """Make one shelf anew that holds words of deleted mails, or too much. False if there is none."""
+    """Make one shelf anew that holds words of deleted mails, or too much; else put one into one piece that isn't.
+
+    False if there is nothing to do.
+    """
     all_shelves = shelves(db)
     for number in _tables(db) - {shelf.number for shelf in all_shelves}:  # begun, and never ended
         db.execute(f"DROP TABLE words_{number}")
@@ -95,15 +109,23 @@ def tidy(db: sqlite3.Connection) -> bool:
             # What was overwritten must not stay in the log that SQLite writes ahead.
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return True
+        if shelf.scattered:
+            _gather(db, shelf)
+            return True
         end = shelf.low
     db.execute("DELETE FROM stale")  # on no shelf
     return False
 
 
+def _gather(db: sqlite3.Connection, shelf: Shelf) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(f"INSERT INTO words_{shelf.number} (words_{shelf.number}) VALUES ('optimize')")  # noqa: S608 -- our own words
+    db.execute("UPDATE shelf SET fresh = 0 WHERE number = ?", (shelf.number,))
+    db.execute("COMMIT")
+
+
 def _shelf_for(db: sqlite3.Connection, at: int) -> int:
-    found = db.execute(
-        "SELECT number, low, mails, size FROM shelf WHERE low <= ? ORDER BY low DESC LIMIT 1", (at,)
-    ).fetchone()
+    found = db.execute(_SHELF_OF, (at,)).fetchone()
     if found is None:
         return _new_shelf(db, 0)
     shelf = Shelf(*found)
@@ -127,7 +149,7 @@ def _end(db: sqlite3.Connection, shelf: Shelf) -> int:
 
 def _new_shelf(db: sqlite3.Connection, low: int) -> int:
     number = _new_table(db)
-    db.execute("INSERT INTO shelf (number, low, mails, size) VALUES (?, ?, 0, 0)", (number, low))
+    db.execute(_NEW_SHELF, Shelf(number, low, 0, 0, 0))
     return number
 
 
@@ -152,16 +174,17 @@ def _make_anew(db: sqlite3.Connection, shelf: Shelf, end: int, stale: list[tuple
     for texts in _batches(db, shelf.low - 1, end):
         db.execute("BEGIN IMMEDIATE")
         if not made or made[-1].full:
-            made.append(Shelf(_new_table(db), texts[0].id if made else shelf.low, 0, 0))
+            made.append(Shelf(_new_table(db), texts[0].id if made else shelf.low, 0, 0, 0))
         last = made[-1]
         for text in texts:
             _insert(db, last.number, text)
-        made[-1] = last._replace(mails=last.mails + len(texts), size=last.size + sum(text.size for text in texts))
+        mails = last.mails + len(texts)
+        made[-1] = last._replace(mails=mails, size=last.size + sum(text.size for text in texts), fresh=mails)
         db.execute("COMMIT")
     db.execute("BEGIN IMMEDIATE")
     db.execute(f"DROP TABLE words_{shelf.number}")
     db.execute("DELETE FROM shelf WHERE number = ?", (shelf.number,))
-    db.executemany("INSERT INTO shelf (number, low, mails, size) VALUES (?, ?, ?, ?)", made)
+    db.executemany(_NEW_SHELF, made)
     db.executemany("DELETE FROM stale WHERE id = ?", stale)  # what was deleted meanwhile stays stale
     db.execute("COMMIT")
 
