@@ -207,10 +207,10 @@ class Reader:
         self._older = older[1] if older else ""
 
     def inbox(self) -> None:
-        expect(self._browser.ask("/").count('<li class="mail'), 50)
+        expect(self._browser.ask("/").count('class="pick"'), 50)
 
     def next_page(self) -> None:
-        expect(self._browser.ask(self._older).count('<li class="mail'), 50)
+        expect(self._browser.ask(self._older).count('class="pick"'), 50)
 
     def message(self, name: str) -> None:
         expect("Dear Anna" in self._browser.ask(f"/message/{name}"), True)
@@ -220,7 +220,7 @@ class Reader:
         expect("Dear Anna" in self._browser.ask(f"/message/{name}/body"), True)
 
     def search(self, words: str, hits: int) -> None:
-        expect(self._browser.ask(f"/search?{urlencode({'q': words})}").count('<li class="mail'), hits)
+        expect(self._browser.ask(f"/search?{urlencode({'q': words})}").count('class="pick"'), hits)
 
     def index(self) -> float:
         """Search until every message has been read for it once; return the seconds that took."""
