@@ -3,6 +3,7 @@
 Beside ``test_message.py``, which asks what holds for any mail.
 """
 
+import time
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,33 @@ def test_a_mail_three_levels_down_is_read():
     deepest = message.read(message.inner(raw("nested-message-3-levels"), "2-2-2"))
 
     assert (deepest.subject, deepest.text) == ("level 3", "deepest")
+
+
+def _nested(depth: int) -> bytes:
+    begin = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(depth))
+    return begin + b"\nthe text\n" + b"".join(b"--b%d--\n" % n for n in reversed(range(depth)))
+
+
+GIANTS = {
+    "a line of a megabyte": b"\n" + b"x" * 1_000_000,
+    "a line of a megabyte in quoted-printable": b"Content-Transfer-Encoding: quoted-printable\n\n" + b"=78" * 350_000,
+    "spaces behind soft breaks": b"Content-Transfer-Encoding: quoted-printable\n\nx" + (b"=" + b" " * 999) * 1_000,
+    "pieces of base64": b"Content-Transfer-Encoding: base64\n\n" + b"eHh4eA==\n" * 110_000,
+    "words in base64": b"Content-Transfer-Encoding: base64\n\n" + b"x x " * 250_000,
+    "a file in uuencode": b"Content-Transfer-Encoding: x-uue\n\nbegin 644 a\n" + b"#>'AX\n" * 160_000,
+    "lines with CR alone": b"\r" + b"x\r" * 500_000,
+    "delimiters of nobody": b"Content-Type: multipart/mixed; boundary=z\n\n" + b"--%d\n\n" * 160_000,
+    "parts one in another": _nested(5_000),
+    "quotes in quotes": b"Content-Type: text/plain; format=flowed\n\nx\n" + b"> > > > > > > > \n" * 60_000,
+}
+
+
+@pytest.mark.parametrize("name", GIANTS)
+def test_a_giant_is_read_soon(name):
+    begun = time.process_time()
+
+    mail = message.read(b"From: a@b.test\n" + GIANTS[name])
+    message.summary((b"From: a@b.test\n" + GIANTS[name])[: message.HEAD], 1_000_000)
+
+    assert time.process_time() - begun < 3
+    assert mail.text.startswith("x") or mail.text.startswith("--") or "the text" in mail.text
