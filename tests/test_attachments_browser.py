@@ -52,7 +52,8 @@ def fits(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
     small = page.locator("a.button, nav a, a.back, summary").evaluate_all(
-        "all => all.map(one => [one.textContent, one.getBoundingClientRect().height]).filter(one => one[1] < 44)"
+        "all => all.filter(one => one.checkVisibility())"
+        ".map(one => [one.textContent, one.getBoundingClientRect().height]).filter(one => one[1] < 44)"
     )
     assert small == [], name
 
