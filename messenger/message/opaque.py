@@ -26,7 +26,7 @@ def opened(raw: bytes) -> bytes:
     inside = content(raw)
     if inside is None:
         return raw
-    outer, _ = headers.split(raw, 0, len(raw))
+    outer, _ = headers.split(headers.line_ends(raw), 0, len(raw))
     # The content is an entity; what it says of itself beside its type is not the mail's (RFC 9788 has its own ways).
     inner, start = headers.split(inside, 0, len(inside))
     fields = [one for one in outer.items if not _describes(one[0])]

@@ -20,6 +20,8 @@ def read(raw: bytes) -> Message:
     found = body.layout(root)
     fields = root.fields
     shown_fields = fields if raw is original else headers.split(original, 0, len(original))[0]
+    if shown_fields.cut:
+        problems.append("headers-cut")
     plain = _all_decoded(raw, found.plain, problems)
     rich = _all_decoded(raw, found.rich, problems)
     senders = _persons(fields, b"from")
