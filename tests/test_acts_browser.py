@@ -97,7 +97,7 @@ def test_every_page_of_folders_is_open_to_everybody(server, chromium):  # noqa: 
                     results = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}, "iframes": False})
                     assert results.violations_count == 0, f"{path} {scheme}: {results.generate_report()}"
             page.set_viewport_size({"width": 320, "height": 640})
-            if page.locator(".folders").count():
+            if page.locator(".folders details").count():
                 page.locator(".folders details").evaluate("one => one.open = true")
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
             small = page.locator("button, a.button, nav a, .above a, .pick, select, summary").evaluate_all(
