@@ -25,7 +25,7 @@ server = test_browser.server
 chromium = test_browser.chromium
 
 ADDRESS = "lighthouse@partner.example"
-PAGES = ("/login", "{landing}", "/help", "/", "/message/{message}", "/account")
+PAGES = ("/login", "{landing}", "/help", "/", "/message/{message}", "/search?q=words", "/compose", "/account")
 
 
 @pytest.fixture(scope="module")
