@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from .errors import MessengerError
+from .group_folder import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 FOLDER = "pdfs"
 #: The Maildir folder for mail that left as a PDF: to answer it, and for attachments too large to be sent.
 MAIL_FOLDER = "PDF"
-FOLDER_MODE, FILE_MODE = 0o2770, 0o660
+FILE_MODE = 0o660
 FILE_OCTETS = 8192
 
 
@@ -113,9 +114,7 @@ def _read(path: Path) -> Record | None:
 def _write(path: Path, record: Record) -> None:
     temporary = path.with_name(f".{path.stem}.{token_hex(8)}")
     try:
-        if not path.parent.is_dir():
-            path.parent.mkdir(exist_ok=True)
-            path.parent.chmod(FOLDER_MODE)
+        make_folder(path.parent)
         try:
             with os.fdopen(
                 os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), "wb"

@@ -18,11 +18,11 @@ from pathlib import Path
 from secrets import token_hex
 
 from .errors import MessengerError
+from .group_folder import make_folder
 from .pdf_job import PdfJob, from_bytes
 from .pdf_password import PdfPasswordError, canonical_id
 
 #: The intake writes, messenger-pdfotp takes away; the group of a file is that of its folder.
-FOLDER_MODE = 0o2770
 FILE_MODE = 0o640
 FOLDERS = ("tmp", "new", "tries", "failed", "done")
 #: What a crash left in tmp/ goes after as many seconds.
@@ -206,10 +206,7 @@ class Spool:
         """Make the folders; raises SpoolError with what to do."""
         with self._errors():
             for name in FOLDERS:
-                folder = self.root / name
-                if not folder.is_dir():
-                    folder.mkdir(parents=True, exist_ok=True)
-                    folder.chmod(FOLDER_MODE)
+                make_folder(self.root / name)
 
     def check(self) -> None:
         """Raise SpoolError unless files can be put, claimed and taken away here."""

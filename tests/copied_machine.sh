@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs Webmail Messenger as docs/install.md says, in a copy of this machine that is gone afterwards: an overlay over all
-# files, own processes, and a network of loopback alone. Then runs both services as their units say (tests/confined.py), and
+# files, own processes, and a network of loopback alone. Then runs the services as their units say (tests/confined.py), and
 # the command given. Needs root. Usage: unshare -m -n -p -f copied_machine.sh FOLDER SOURCE PYTHON COMMAND...
 set -e
 copy=$1 source=$2 python=$3
@@ -49,20 +49,20 @@ systemd-tmpfiles --create webmail-messenger.conf
 messenger setup --non-interactive --portal-url https://webmail.example.com --own-domain example.com > /dev/null
 postfix start
 messenger setup --non-interactive --apply > /dev/null
-for unit in milter reader; do
+for unit in milter reader pdfotp; do
     unshare -m --propagation private "$python" tests/confined.py "systemd/messenger-$unit.service" > "/var/log/$unit.log" 2>&1 &
 done
 for _ in $(seq 80); do
     sleep 0.25
     [ -S /var/spool/postfix/webmail-messenger/milter.sock ] && curl -s localhost:8025/healthz > /dev/null && break
 done
-# What the timer starts, as its unit says: it finds the message that the walk left, and takes it away.
+# What the timer starts, as its unit says: it finds both messages that the walk left, and takes them away.
 clean_up() {
     sed -i 's/^retention_days = .*/retention_days = 30/' /etc/webmail-messenger/messenger.toml
     find /var/lib/webmail-messenger/mail -type f -path '*/cur/*' -exec touch -d '40 days ago' {} +
     unshare -m --propagation private "$python" tests/confined.py systemd/messenger-cleanup.service > /var/log/cleanup.log 2>&1 &&
-        grep -q '^messages.*: 1 removed' /var/log/cleanup.log || { cat /var/log/cleanup.log >&2; false; }
+        grep -q '^messages.*: 2 removed' /var/log/cleanup.log || { cat /var/log/cleanup.log >&2; false; }
 }
-{ "$@" && clean_up; } || { status=$?; tail -n 30 /var/log/milter.log /var/log/reader.log /var/log/mail.log >&2; exit $status; }
+{ "$@" && clean_up; } || { status=$?; tail -n 30 /var/log/milter.log /var/log/reader.log /var/log/pdfotp.log /var/log/mail.log >&2; exit $status; }
 END
 exec chroot "$copy/root" /bin/bash /inside "$source" "$python" "$@"

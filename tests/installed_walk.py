@@ -1,5 +1,7 @@
 """Walk through an installed Webmail Messenger: a mail in, its notice out, an account, a message, a letter to its owner.
 
+A second mail goes out as an encrypted PDF, whose password an account then shows.
+
 Run by tests/copied_machine.sh beside the services; ends with a traceback where something isn't as it should be.
 """
 
@@ -31,6 +33,13 @@ Content-Type: application/pdf; name=a.pdf\r
 1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\r
 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj trailer<</Root 1 0 R>>\r
 --next--\r
+"""
+PDF_MAIL = b"""\
+From: you@example.com\r
+To: you@elsewhere.example\r
+Subject: As a PDF\r
+\r
+Good evening\r
 """
 SITE = "https://webmail.example.com"
 PASSWORD = "three lanterns in a row"
@@ -79,23 +88,34 @@ def found(pattern: str, text: str) -> str:
     return html.unescape(match.group(1))
 
 
+def send(mail: bytes, name: str, *options: str) -> None:
+    """Send *mail* as the gateway does."""
+    Path(f"/root/{name}.eml").write_bytes(mail)
+    wrap = ["messenger", "tunnel", "wrap", f"/root/{name}.eml", "--to", "you@elsewhere.example"]
+    subprocess.run([*wrap, *options, "--out", f"/root/{name}.tunnel"], check=True)
+    mailer = ["curl", "-sS", "--url", "smtp://localhost", "--mail-from", "webmail-sender@example.com"]
+    mailer += ["--mail-rcpt", "webmail@webmail.example.com", "--upload-file", f"/root/{name}.tunnel"]
+    subprocess.run(mailer, check=True)
+
+
+def mailed_pdf() -> tuple[str, bytes]:
+    """The id of the PDF that was mailed, and the PDF."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for path in Path("/var/spool/caught/new").glob("*"):
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            for part in mail.iter_attachments():
+                if part.get_content_type() == "application/pdf":
+                    return part.get_filename("").removesuffix(".pdf"), part.get_content()
+        time.sleep(0.2)
+    raise AssertionError("no mail with a PDF")
+
+
 def main() -> None:
     """One walk."""
-    Path("/root/mail.eml").write_bytes(MAIL)
-    wrap = [
-        "messenger",
-        "tunnel",
-        "wrap",
-        "/root/mail.eml",
-        "--to",
-        "you@elsewhere.example",
-        "--out",
-        "/root/tunnel.eml",
-    ]
-    subprocess.run(wrap, check=True)
-    send = ["curl", "-sS", "--url", "smtp://localhost", "--mail-from", "webmail-sender@example.com"]
-    send += ["--mail-rcpt", "webmail@webmail.example.com", "--upload-file", "/root/tunnel.eml"]
-    subprocess.run(send, check=True)
+    # Made while the rest goes on.
+    send(PDF_MAIL, "pdf", "--option", "otp-pdf")
+    send(MAIL, "mail")
 
     browser = Browser()
     form = browser(mailed(r"/l/\S+"))
@@ -104,6 +124,12 @@ def main() -> None:
     message = browser(address)
     assert '<p style="color:red">Hello' in browser(found(r'<iframe[^>]*src="([^"]+)', message))
     assert "Page 1 of 1" in browser(f"{address}/preview/2")
+
+    pdf_id, content = mailed_pdf()
+    words = found(r'<output[^>]*id="password"[^>]*>([^<]+)', browser(f"/pdfs/{pdf_id}"))
+    Path("/root/a.pdf").write_bytes(content)
+    text = subprocess.run(["pdftotext", "-upw", words, "/root/a.pdf", "-"], check=True, capture_output=True, text=True)
+    assert "Good evening" in text.stdout
 
     Browser()("/forgot", address="you@elsewhere.example")
     assert mailed(r"/r/\S+")

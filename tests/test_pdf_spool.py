@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -203,3 +204,19 @@ def test_a_spool_that_is_not_there_says_what_to_do(tmp_path):
         Spool(tmp_path / "pdf").check()
     with pytest.raises(SpoolError):
         Spool(tmp_path / "pdf").put(JOB)
+
+
+def test_in_a_folder_that_is_shared_the_others_are_made_without_asking_for_its_bit_which_the_units_refuse(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "pdf").mkdir()
+    (tmp_path / "pdf").chmod(0o2770)
+    monkeypatch.setattr(Path, "chmod", None)
+    before = os.umask(0o007)
+    try:
+        Spool(tmp_path / "pdf").prepare()
+    finally:
+        os.umask(before)
+
+    assert {oct(entry.stat().st_mode & 0o7777) for entry in (tmp_path / "pdf").iterdir()} == {"0o2770"}
+    Spool(tmp_path / "pdf").check()

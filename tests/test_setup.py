@@ -468,7 +468,7 @@ def ownership(folder, name):
 
 
 OWNERSHIP = {
-    "keys": ("root", "messenger", "0o750"),
+    "keys": ("root", "messenger", "0o751"),
     "keys/link.key": ("root", "messenger", "0o640"),
     "keys/totp.key": ("root", "messenger-reader", "0o640"),
     "keys/pdf.key": ("root", "messenger-pdf", "0o640"),
@@ -499,6 +499,17 @@ def test_users_that_come_later_are_given_what_is_theirs(messenger, tmp_path, use
     assert given.status == 0
     assert {name: ownership(tmp_path, name) for name in OWNERSHIP} == OWNERSHIP
     assert "nothing to change" in again.out
+
+
+def test_keys_of_an_older_site_become_reachable_for_who_reads_one_of_them(messenger, tmp_path, users):
+    users()
+    messenger(*setup_words(tmp_path))
+    (tmp_path / "keys").chmod(0o750)
+
+    done = messenger(*setup_words(tmp_path))
+
+    assert f"let services pass through {tmp_path}/keys" in done.out
+    assert ownership(tmp_path, "keys") == OWNERSHIP["keys"]
 
 
 def test_a_folder_that_somebody_arranged_is_left_and_talked_about(messenger, tmp_path, users):

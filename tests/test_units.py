@@ -24,7 +24,8 @@ def why_no_copy() -> str:
         return "needs root, to mount"
     if ROOT.is_relative_to("/tmp"):
         return "the units have a /tmp of their own, which hides this folder"
-    tools = ["postfix", "unshare", "setpriv", "ip", "curl", "systemd-sysusers", "systemd-tmpfiles", "systemd-analyze"]
+    tools = ["postfix", "unshare", "setpriv", "ip", "curl", "pdftotext"]
+    tools += ["systemd-sysusers", "systemd-tmpfiles", "systemd-analyze"]
     lacking = [tool for tool in tools if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
     if lacking:
         return f"lacks {', '.join(lacking)}"
@@ -105,7 +106,7 @@ def test_cleaning_up_sees_no_key_at_all():
 
 @pytest.mark.postfix
 @pytest.mark.skipif(bool(why_no_copy()), reason=why_no_copy())
-def test_both_services_do_their_work_shut_in_as_their_units_say(tmp_path):
+def test_the_services_do_their_work_shut_in_as_their_units_say(tmp_path):
     walk = [sys.executable, str(ROOT / "tests" / "installed_walk.py")]
     script = ["bash", str(ROOT / "tests" / "copied_machine.sh"), str(tmp_path), str(ROOT), sys.executable, *walk]
 

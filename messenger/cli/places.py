@@ -35,7 +35,8 @@ class Folder:
 
 def folders(config: Config, settings: Path) -> Iterator[Folder]:
     """List the folders that the services need."""
-    yield Folder(settings.parent / "keys", 0o750, 0o700, "root", SHARED)
+    # Everybody may pass: messenger-pdfotp reads one key and isn't in the group. Each key says who may read it.
+    yield Folder(settings.parent / "keys", 0o751, 0o700, "root", SHARED)
     yield Folder(config.mail.root, 0o2770, 0o2770, MILTER, SHARED)
     yield Folder(config.intake.ledger, 0o700, 0o700, MILTER, MILTER)
     yield Folder(config.pdf.spool, 0o2770, 0o2770, MILTER, PDFOTP)
@@ -60,6 +61,9 @@ def make(folder: Folder) -> str:
     if owners and found.st_uid == 0 and owners != (found.st_uid, found.st_gid) and fresh:
         _own(folder.path, folder.mode, owners)
         return f"gave {folder.path} to {folder.user}:{folder.group}"
+    if owners == (found.st_uid, found.st_gid) and folder.user == "root" and found.st_mode & 0o7777 != folder.mode:
+        folder.path.chmod(folder.mode)
+        return f"let services pass through {folder.path}"
     return ""
 
 

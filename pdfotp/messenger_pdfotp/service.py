@@ -51,6 +51,8 @@ def main(path: Path | None, only_check: bool, once: bool) -> None:
     quiet()
     try:
         config = settings.load(path)
+        if not only_check:
+            Spool(config.pdf.spool).prepare()  # whichever of the two starts first
         found = checks.problems(config)
         if only_check and not found:
             found = checks.renderer()
