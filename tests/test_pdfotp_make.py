@@ -1,14 +1,17 @@
 """A mail becomes an encrypted PDF, whatever the mail is."""
 
+import io
 import re
 import subprocess
+import time
 import unicodedata
 
 import pikepdf
 import pytest
 
-from messenger_pdfotp import render_worker
+from messenger_pdfotp import protect, render_worker
 from messenger_pdfotp.make import Wishes, make
+from messenger_pdfotp.protect import File
 from messenger_pdfotp.renderer import Rendered, RenderError
 
 from .hostile_html import VECTORS
@@ -98,6 +101,43 @@ def test_attachments_are_inside_under_names_that_differ(renderer):
         found = {name: spec.get_file().read_bytes() for name, spec in pdf.attachments.items()}
 
     assert found == {"a.txt": b"one", "a (2).txt": b"two", "Übersicht.csv": b"three", "message.eml": raw}
+
+
+class Blank:
+    """A renderer that costs nothing."""
+
+    def render(self, _html, _css, _identifier) -> Rendered:
+        out = io.BytesIO()
+        with pikepdf.new() as pdf:
+            pdf.add_blank_page()
+            pdf.save(out)
+        return Rendered(out.getvalue(), 1)
+
+
+def test_a_thousand_attachments_of_one_name_cost_no_more_than_a_thousand():
+    names = [File("a.txt", "text/plain", b"")] * 10_000
+    raw = with_files(*[("../a.txt", b"x" * 100)] * 900)
+    begun = time.process_time()
+
+    pdf = made(raw, Blank())
+    differing = protect._names(names)
+
+    assert time.process_time() - begun < 10  # it was a minute
+    assert len(set(differing)) == 10_000
+    with opened(pdf.content) as inside:
+        assert {"a.txt", "a (2).txt", "a (900).txt"} <= {*inside.attachments}
+
+
+def test_no_name_of_an_attachment_climbs_or_hides_its_kind():
+    names = ("../../etc/passwd", "..\\..\\evil.exe", "a\u202efdp.exe", "ZERO.txt", "/", "...", "n" * 5000)
+
+    raw = with_files(*[(name, b"x") for name in names]).replace(b"ZERO", b"a\0\x07b")
+
+    with opened(made(raw, Blank()).content) as inside:
+        found = [*inside.attachments]
+
+    assert len(found) == len(names)
+    assert not [name for name in found if re.search(r"[/\\\u202e\x00-\x1f]|^\.", name) or not 0 < len(name) <= 150]
 
 
 def test_files_of_a_mail_that_is_too_large_wait_in_the_portal(renderer, tmp_path):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from messenger import message
 from messenger.letterhead import Site
-from messenger.message import Message, NoSuchPart, Part, Printed
+from messenger.message import Message, Part, Printed
 from messenger.pdf_job import PdfJob
 
 from .page import ACCENT, Contents, paper
@@ -122,11 +122,8 @@ def _short(mail: Message) -> Message:
 
 
 def _files(raw: bytes, listed: tuple[Part, ...]) -> Iterator[File]:
-    for part in listed:
-        try:
-            found, content = message.part(raw, part.number)
-        except NoSuchPart:
-            continue
+    # The mail is read once for all of them: it may have a thousand.
+    for found, content in message.contents(raw, {part.number for part in listed}):
         yield File(found.filename, found.content_type, content)
 
 

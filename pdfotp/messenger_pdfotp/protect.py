@@ -61,16 +61,19 @@ def protect(content: bytes, password: str, files: Sequence[File] = ()) -> bytes:
 
 def _names(files: Sequence[File]) -> list[str]:
     """Names that differ, as a folder wants them: "a.txt", "a (2).txt"."""
-    taken: set[str] = set()
+    # By name in small letters: the number to try next, so that a thousand of one name take a thousand steps.
+    taken: dict[str, int] = {}
     names = []
     for file in files:
         stem, dot, ending = file.name.rpartition(".")
         if not stem:
             stem, dot, ending = file.name, "", ""
-        name, number = file.name, 1
+        first = file.name.lower()
+        name, number = file.name, taken.get(first, 1)
         while name.lower() in taken:
             number += 1
             name = f"{stem} ({number}){dot}{ending}"
-        taken.add(name.lower())
+        taken[first] = number
+        taken.setdefault(name.lower(), 1)
         names.append(name)
     return names
