@@ -175,6 +175,22 @@ def test_an_empty_mailbox_without_an_account_goes_once_its_link_is_good_no_more(
     assert [box.root.parent.exists() for box in boxes.values()] == [False, True, True, True]
 
 
+def test_what_is_known_of_read_receipts_goes_with_its_message(desk):
+    box = desk.mailbox("anna@example.net")
+    deliver(box, "there", 20, "Archive")
+    kept = box.root.parent / "receipts"
+    kept.mkdir()
+    for name, days in (("there", 20), ("gone", 20), ("gone.just-now", 1)):
+        (kept / f"{name}.json").write_text("{}")
+        age(kept / f"{name}.json", days)
+
+    clean(desk, "--dry-run")
+    before = len(list(kept.iterdir()))
+    assert clean(desk).status == 0
+
+    assert (before, sorted(path.name for path in kept.iterdir())) == (3, ["gone.just-now.json", "there.json"])
+
+
 def test_caches_and_removals_that_were_left_behind_go(desk):
     cache = desk.config().reader.cache
     desk.sign_up("anna@example.net", days_ago(1))

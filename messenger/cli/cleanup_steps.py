@@ -20,6 +20,8 @@ from . import status
 DAY_SECONDS = 86_400
 #: So often, in seconds, a long run says how far it is.
 PROGRESS_SECONDS = 10.0
+#: None is owed for longer, so nothing of it is under way.
+RECEIPT_DAYS = 10
 #: So many messages go at a time: each time the folder waits for the disk once.
 MESSAGES = 500
 
@@ -77,6 +79,8 @@ class Cleanup:
             if before := self._before(days):
                 kind = "trash" if folder == TRASH else "messages"
                 self.counts[kind] += self._old_mail(mailbox, folder, before)
+        if not self.dry:
+            self._receipts(mailbox)
         # Who was invited may open an account for as long as the link is good.
         before = self._before(self.config.notice.link_days)
         if self.accounts.find(address):
@@ -93,6 +97,17 @@ class Cleanup:
             removed += len(mailbox.remove_all(names[start : start + MESSAGES], folder))
             self._progress(f"{self._messages() + removed} messages")
         return removed
+
+    def _receipts(self, mailbox: Mailbox) -> None:
+        """What is written down of read receipts (docs/reader.md) goes with its message, but not while that moves."""
+        old = self._before(RECEIPT_DAYS)
+        kept = {path.stem: path for path in (mailbox.root.parent / "receipts").glob("[!.]*.json")}
+        kept = {name: path for name, path in kept.items() if path.stat().st_mtime < old}
+        folders = mailbox.folders() if kept else []
+        there = {entry.name for folder in folders for entry in mailbox.list(folder)}
+        for name in kept.keys() - there:
+            if mailbox.find(name, folders) is None:
+                kept[name].unlink(missing_ok=True)
 
     def _caches(self) -> None:
         """A cache without an account: of one that was deleted on another machine, or in a run that was killed."""
