@@ -27,10 +27,12 @@ def _site(home, settings=""):
     return portal(home, reader=f"[pdf]\n{settings}\n")
 
 
-def sent(site: Portal, address=ALICE, digest=DIGEST, generation=0) -> str:
+def sent(site: Portal, address=ALICE, digest=DIGEST, generation=0, options="otp-pdf") -> str:
     """What the milter leaves behind when it orders a PDF."""
     mailbox = mailbox_of(site.home / "mail", address)
-    mailbox.deliver(mail(Subject="A secret plan", **{"From": "bob@example.org"}), digest, "PDF", "S")
+    trace = f"Return-Path: <bob@example.org>\r\nX-Webmail-Options: {options}\r\nDelivered-To: {address}\r\n"
+    raw = mail(Subject="A secret plan", **{"From": "bob@example.org"})
+    mailbox.deliver(trace.encode() + raw, digest, "PDF", "S")
     pdf_id = pdf_password.id_of(digest, address)
     record = Record(pdf_id, digest, generation, int(site.clock.now), "bob@example.org")
     pdf_record.keep(mailbox.root.parent, record)
@@ -42,9 +44,9 @@ def shown(html: str) -> str:
     return found[1] if found else ""
 
 
-def audited(site: Portal) -> list[str]:
+def audited(site: Portal, event="pdf password") -> list[str]:
     database = sqlite3.connect(site.home / "accounts" / "accounts.sqlite")
-    return [row[0] for row in database.execute("SELECT detail FROM audit WHERE event = 'pdf password'")]
+    return [row[0] for row in database.execute("SELECT detail FROM audit WHERE event = ?", (event,))]
 
 
 def test_who_has_no_account_yet_comes_from_the_link_to_a_new_account_and_from_there_to_the_password(site):
@@ -127,6 +129,19 @@ def test_a_browser_that_fetches_ahead_is_shown_nothing_and_notes_nothing(site, p
     answer = browser.get(f"/pdfs/{pdf_id}", base_url=site.base, headers=OURS | {"Sec-Purpose": purpose})
 
     assert (answer.status_code, shown(answer.text), audited(site)) == (404, "", [])
+
+
+def test_a_sender_who_asked_for_a_receipt_is_told_of_the_first_showing_and_the_page_says_so(site):
+    pdf_id, browser = sent(site, options="otp-pdf, read-receipt"), site.browser()
+    other = sent(site, digest="cd" * 32)
+    site.sign_up(browser)
+
+    page, again, quiet = (site.get(browser, f"/pdfs/{one}").text for one in (pdf_id, pdf_id, other))
+
+    assert "the password of its PDF was shown" in page
+    assert "the password of its PDF was shown" in again
+    assert "The sender asked" not in quiet
+    assert len(audited(site, "receipt")) == 1
 
 
 def test_a_typed_id_is_found_in_any_spelling_and_another_word_is_explained(site):

@@ -12,17 +12,18 @@ from typing import NamedTuple
 from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from messenger import message, pdf_password, pdf_record
+from messenger import message, pdf_password, pdf_record, receipt
 from messenger.accounts import DONE
 from messenger.errors import MessengerError
 from messenger.link import DAY_SECONDS, LinkError, open_token
-from messenger.mailbox import mailbox_of
+from messenger.mailbox import NoSuchMessage, mailbox_of
 from messenger.pdf_password import PdfPasswordError
 from messenger.pdf_record import Record
 
-from . import access, entry
+from . import access, entry, own_receipts
 from .context import context
 from .marking import is_read_by_a_person
+from .receipt_spool import Owed
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +96,10 @@ def show(pdf_id: str) -> ResponseReturnValue:
         own.config.pdf.password_symbols,
     )
     _note(record)
+    told = _tell_sender(record)
     nonce = token_urlsafe(16)
-    html = render_template("pdf_password.html", row=row, words=words, nonce=nonce, late="late" in request.args)
-    response = make_response(html)
+    given = {"row": row, "words": words, "nonce": nonce, "late": "late" in request.args, "receipt": told}
+    response = make_response(render_template("pdf_password.html", **given))
     # The only script there is: it copies. Without it the field is marked as a whole by one click.
     policy = access.HEADERS["Content-Security-Policy"]
     response.headers["Content-Security-Policy"] = f"{policy}; script-src 'nonce-{nonce}'"
@@ -164,6 +166,14 @@ def _subject(record: Record) -> str:
     except MessengerError:
         return ""
     return message.summary(head, len(head)).subject
+
+
+def _tell_sender(record: Record) -> Owed | None:
+    """Have the sender told who asked for a read receipt; return what they know."""
+    try:
+        return own_receipts.owe(record.name, receipt.PASSWORD)
+    except NoSuchMessage:  # deleted, and with it what its gateway asked for
+        return None
 
 
 def _note(record: Record) -> None:
