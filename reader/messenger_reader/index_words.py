@@ -20,6 +20,8 @@ FULL_MAILS, FULL_SIZE = 16_384, 64_000_000
 BATCH = 200
 COLUMNS = ("subject", "sender", "recipients", "text", "files")
 TOP = 2**63 - 1
+#: How long to wait for those who read what is about to be overwritten.
+LOG_MILLISECONDS = 300
 
 _CREATE = f"""
 CREATE VIRTUAL TABLE words_%d USING fts5(
@@ -106,8 +108,7 @@ def tidy(db: sqlite3.Connection) -> bool:
         stale = db.execute("SELECT id FROM stale WHERE id >= ? AND id < ?", (shelf.low, end)).fetchall()
         if stale or shelf.overfull:
             _make_anew(db, shelf, end, stale)
-            # What was overwritten must not stay in the log that SQLite writes ahead.
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            _empty_log(db)
             return True
         if shelf.scattered:
             _gather(db, shelf)
@@ -115,6 +116,16 @@ def tidy(db: sqlite3.Connection) -> bool:
         end = shelf.low
     db.execute("DELETE FROM stale")  # on no shelf
     return False
+
+
+def _empty_log(db: sqlite3.Connection) -> None:
+    """What was overwritten must not stay in the log that SQLite writes ahead."""
+    # Who still reads in there keeps everybody from writing meanwhile, so not for long: the last one to close the file
+    # empties the log, too.
+    [patience] = db.execute("PRAGMA busy_timeout").fetchone()
+    db.execute(f"PRAGMA busy_timeout = {LOG_MILLISECONDS}")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    db.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _gather(db: sqlite3.Connection, shelf: Shelf) -> None:
