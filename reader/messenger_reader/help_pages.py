@@ -22,4 +22,5 @@ def page() -> ResponseReturnValue:
         trash_days=config.mail.trash_days,
         retention_days=config.mail.retention_days,
         audit_days=config.accounts.audit_days,
+        receipts=config.reader.read_receipts,
     )
