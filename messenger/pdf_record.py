@@ -23,6 +23,7 @@ FOLDER = "pdfs"
 MAIL_FOLDER = "PDF"
 FILE_MODE = 0o660
 FILE_OCTETS = 8192
+LEFTOVER_SECONDS = 3600
 
 
 class RecordError(MessengerError):
@@ -84,6 +85,15 @@ def forget(folder: Path, record: Record) -> None:
     """Remove *record*; its PDF opens with its password as before, which nobody is shown any more."""
     with suppress(FileNotFoundError):
         _path(folder, record.pdf_id).unlink()
+
+
+def remove_leftovers(folder: Path, now: int) -> None:
+    """Remove what a crash left half written more than an hour before *now* (Unix seconds)."""
+    with suppress(FileNotFoundError), os.scandir(folder / FOLDER) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.name.startswith(".") and now - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_SECONDS:
+                    Path(entry.path).unlink()
 
 
 def _path(folder: Path, pdf_id: str) -> Path:

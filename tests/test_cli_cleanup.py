@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from messenger import cache_folder
+from messenger import cache_folder, pdf_password, pdf_record
 from messenger.cli import cleanup_steps
 from messenger.cli.files import locked
+from messenger.pdf_record import Record
 
 from .account_commands_fixtures import desk_fixture, text_of  # noqa: F401
 from .accounts_fixtures import HOME, PASSWORD
@@ -19,7 +20,7 @@ from .cli_fixtures import made_site_fixture, messenger_fixture, site_fixture  # 
 from .mailbox_fixtures import RAW, REPOSITORY
 
 DAY = 86_400
-NOTHING = {"messages": 0, "trash": 0, "accounts": 0, "mailboxes": 0, "caches": 0, "audit": 0, "expired": 0}
+NOTHING = {"messages": 0, "trash": 0, "pdfs": 0, "accounts": 0, "mailboxes": 0, "caches": 0, "audit": 0, "expired": 0}
 
 
 def days_ago(count):
@@ -189,6 +190,28 @@ def test_what_is_known_of_read_receipts_goes_with_its_message(desk):
     assert clean(desk).status == 0
 
     assert (before, sorted(path.name for path in kept.iterdir())) == (3, ["gone.just-now.json", "there.json"])
+
+
+def test_what_is_known_of_a_pdf_goes_with_its_message_once_its_password_is_shown_no_more(desk, monkeypatch):
+    settle(desk, password_days=30, retention_days=90)
+    box = desk.mailbox("anna@example.net")
+    folder = box.root.parent
+    for number, days in enumerate((20, 40, 100)):
+        digest = f"{number}b" * 32
+        deliver(box, digest, days, "PDF")
+        pdf_id = pdf_password.id_of(digest, "anna@example.net")
+        pdf_record.keep(folder, Record(pdf_id, digest, 0, days_ago(days), "bob@example.com"))
+    (folder / "pdfs" / ".half-written").touch()
+    age(folder / "pdfs" / ".half-written", 1)
+
+    now = counts(desk)
+    left = len(pdf_record.every(folder))
+    later(monkeypatch, 200)
+    after = counts(desk)
+
+    assert (now["messages"], now["pdfs"], left) == (1, 1, 2)
+    assert (after["messages"], after["pdfs"]) == (2, 2)
+    assert after["mailboxes"] or [*(folder / "pdfs").iterdir()] == []
 
 
 def test_caches_and_removals_that_were_left_behind_go(desk):

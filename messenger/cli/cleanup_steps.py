@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .. import cache_folder, preferences
+from .. import cache_folder, pdf_record, preferences
 from ..accounts import Account, Accounts
 from ..config import Config
 from ..errors import MessengerError
@@ -81,6 +81,8 @@ class Cleanup:
                 self.counts[kind] += self._old_mail(mailbox, folder, before)
         if not self.dry:
             self._receipts(mailbox)
+        if before := self._before(self.config.pdf.password_days):
+            self._pdfs(mailbox, before)
         # Who was invited may open an account for as long as the link is good.
         before = self._before(self.config.notice.link_days)
         if self.accounts.find(address):
@@ -108,6 +110,20 @@ class Cleanup:
         for name in kept.keys() - there:
             if mailbox.find(name, folders) is None:
                 kept[name].unlink(missing_ok=True)
+
+    def _pdfs(self, mailbox: Mailbox, before: int) -> None:
+        """What is known of a PDF goes when its password is shown no more and its mail is gone."""
+        folder = mailbox.root.parent
+        old = [record for record in pdf_record.every(folder) if record.created < before]
+        folders = mailbox.folders() if old else []
+        there = {entry.name for name in folders for entry in mailbox.list(name)} if old else set()
+        for record in old:
+            if record.name not in there and mailbox.find(record.name, folders) is None:
+                self.counts["pdfs"] += 1
+                if not self.dry:
+                    pdf_record.forget(folder, record)
+        if not self.dry:
+            pdf_record.remove_leftovers(folder, self.now)
 
     def _caches(self) -> None:
         """A cache without an account: of one that was deleted on another machine, or in a run that was killed."""
@@ -148,6 +164,7 @@ class Cleanup:
 KINDS = {
     "messages": "messages older than [mail] retention_days",
     "trash": "messages in the trash for longer than [mail] trash_days",
+    "pdfs": "records of PDFs older than [pdf] password_days, without their message",
     "accounts": "accounts not used for [accounts] unused_days",
     "mailboxes": "empty mailboxes without an account",
     "caches": "caches without an account",
