@@ -69,7 +69,8 @@ def test_the_site_says_it_where_the_browser_does_not(tmp_path):
     site = portal(tmp_path, site='language = "de"')
 
     assert "Was ist diese Seite" in site.browser().get("/help", base_url=site.base).text
-    assert "What is this site" in site.browser().get("/help", base_url=site.base, headers={"Accept-Language": "en"}).text
+    english = {"Accept-Language": "en"}
+    assert "What is this site" in site.browser().get("/help", base_url=site.base, headers=english).text
 
 
 def test_an_account_keeps_the_language_it_was_opened_in(tmp_path):
