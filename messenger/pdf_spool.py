@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -27,6 +27,7 @@ FILE_MODE = 0o640
 FOLDERS = ("tmp", "new", "tries", "failed", "done")
 #: What a crash left in tmp/ goes after as many seconds.
 LEFTOVER_SECONDS = 3600
+TRIES_OCTETS = 8192
 
 
 class SpoolError(MessengerError):
@@ -120,7 +121,12 @@ class Spool:
     def due(self, now: int) -> list[str]:
         """Return the ids of what may be tried now, the oldest first. Some of it may be in work elsewhere."""
         with self._errors():
-            files = [entry for entry in os.scandir(self.root / "new") if _is_id(entry.name)]
+            files = [
+                entry
+                for entry in os.scandir(self.root / "new")
+                # Not a link, a pipe or a folder, whoever laid it there.
+                if _is_id(entry.name) and entry.is_file(follow_symlinks=False)
+            ]
             found = []
             for entry in files:
                 with suppress(FileNotFoundError):
@@ -132,7 +138,7 @@ class Spool:
         """Hold one file; None if another worker has it or it is gone."""
         path = self.root / "new" / pdf_id
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             yield None
             return
@@ -146,9 +152,14 @@ class Spool:
     def tries(self, pdf_id: str) -> Tries:
         """Return what became of it so far; a file that can't be read counts as none."""
         try:
-            return Tries(**json.loads((self.root / "tries" / pdf_id).read_bytes()))
-        except (OSError, ValueError, TypeError):
+            how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            with os.fdopen(os.open(self.root / "tries" / pdf_id, how), "rb") as file:
+                found = Tries(**json.loads(file.read(TRIES_OCTETS)))
+            if any(type(getattr(found, field.name)) is not field.type for field in fields(Tries)):
+                return Tries()
+        except (OSError, ValueError, TypeError, RecursionError):
             return Tries()
+        return found
 
     def note(self, pdf_id: str, tries: Tries) -> None:
         with self._errors():

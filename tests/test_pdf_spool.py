@@ -220,3 +220,19 @@ def test_in_a_folder_that_is_shared_the_others_are_made_without_asking_for_its_b
 
     assert {oct(entry.stat().st_mode & 0o7777) for entry in (tmp_path / "pdf").iterdir()} == {"0o2770"}
     Spool(tmp_path / "pdf").check()
+
+
+def test_what_somebody_else_laid_into_the_spool_stops_nobodys_pdf(spool, tmp_path):
+    spool.put(JOB)
+    (tmp_path / "secret").write_text("x")
+    (spool.root / "new" / "2222-3333-4444-5555").symlink_to(tmp_path / "secret")
+    os.mkfifo(spool.root / "new" / "2222-3333-4444-6666")
+    (spool.root / "new" / "2222-3333-4444-7777").mkdir()
+
+    for odd in ("[1]", '{"after": "x"}', '{"count": null}', "[" * 5000, "\xff"):
+        (spool.root / "tries" / JOB.pdf_id).write_text(odd)
+        assert spool.due(0) == [JOB.pdf_id]
+    (spool.root / "tries" / JOB.pdf_id).unlink()
+    os.mkfifo(spool.root / "tries" / JOB.pdf_id)
+
+    assert spool.due(0) == [JOB.pdf_id]

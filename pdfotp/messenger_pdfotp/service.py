@@ -134,15 +134,23 @@ def serve(config: settings.Config, stopping: threading.Event, once: bool = False
 def _round(spool: Spool, bench: Bench, stopping: threading.Event) -> bool:
     """Work on all that is due; True if anything was done."""
     busy = False
+    trouble = False
     try:
-        for pdf_id in spool.due(int(time.time())):
-            if stopping.is_set():
-                break
+        due = spool.due(int(time.time()))
+    except MessengerError as error:  # the disk; it may be mended while we wait
+        log.warning("%s", error)
+        due, trouble = [], True
+    for pdf_id in due:
+        if stopping.is_set():
+            break
+        try:
             with spool.claim(pdf_id) as claim:
                 if claim:
                     busy = work(claim, bench, int(time.time())) or busy
-    except MessengerError as error:  # the disk; it may be mended while we wait
-        log.warning("%s", error)
+        except MessengerError as error:  # a file that can't be used keeps nobody else's waiting
+            log.warning("%s", error)
+            trouble = True
+    if trouble:
         stopping.wait(LOOK_SECONDS * 10)
     return busy
 
