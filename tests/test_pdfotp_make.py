@@ -229,6 +229,38 @@ def test_a_mail_of_two_hundred_pages_is_laid_out(renderer):
     assert (pdf.fallback, pdf.pages) == ("", 200) or (pdf.fallback == "cut" and pdf.pages > 50)
 
 
+def test_a_mail_that_was_not_read_to_its_end_goes_along_whole(renderer, tmp_path):
+    part = b"--x\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment\r\n\r\nx\r\n"
+    raw = b"From: a@example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 1010 + b"--x--\r\n"
+
+    pdf = made(raw, renderer)
+
+    assert pdf.fallback == "cut"
+    with opened(pdf.content) as inside:
+        assert inside.attachments["message.eml"].get_file().read_bytes() == raw
+    assert "attached to this document as message.eml" in text_of(pdf.content, tmp_path)
+
+
+def test_a_page_links_to_the_web_and_to_nothing_else(renderer):
+    html = "".join(
+        f'<p><a href="{target}">x</a>'
+        for target in (
+            "https://example.org/",
+            "file:///etc/passwd",
+            "javascript:app.alert(1)",
+            "smb://host/x",
+            "//host/x",
+        )
+    )
+
+    with opened(made(mail(html=html), renderer).content) as inside:
+        actions = [one.A for page in inside.pages for one in page.get("/Annots", []) if "/A" in one]
+
+    assert {str(action.S) for action in actions} == {"/URI"}
+    assert all(str(action.URI).startswith("https://") for action in actions)
+    assert "https://example.org/" in {str(action.URI) for action in actions}
+
+
 def test_the_same_mail_has_the_same_pages_each_time(renderer):
     first, second = (made(mail(), renderer) for _ in range(2))
 

@@ -22,8 +22,10 @@ from .renderer import Rendered, Renderer, RenderError
 
 log = logging.getLogger(__name__)
 
-#: So much text is laid out within the limits of time on a slow machine too: some sixty pages.
-TEXT_CHARACTERS = 250_000
+#: So much of a text is tried when the whole takes too long: some sixty pages, then twelve, for letters that cost more.
+TEXT_CHARACTERS = (250_000, 50_000)
+#: What ``Message.problems`` says of a mail that was not read to its end.
+LOST = frozenset({"too-many-parts", "too-deep", "text-cut"})
 ORIGINAL = "message.eml"
 
 
@@ -106,9 +108,14 @@ def _lay_out(
 
 def _bodies(raw: bytes, mail: Message) -> Iterator[tuple[str, Printed]]:
     body = message.printed(raw)
-    yield ("text" if body.fallback else ""), body
-    if not body.plain or len(mail.text) > TEXT_CHARACTERS:
-        yield ("cut" if len(mail.text) > TEXT_CHARACTERS else "text"), _plain(mail.text[:TEXT_CHARACTERS])
+    # Of parts that weren't read there is no file beside the page: the mail itself goes along then.
+    lost = not LOST.isdisjoint(mail.problems)
+    yield ("cut" if lost else "text" if body.fallback else ""), body
+    if not body.plain:
+        yield ("cut" if lost else "text"), _plain(mail.text)
+    for characters in TEXT_CHARACTERS:
+        if len(mail.text) > characters:
+            yield "cut", _plain(mail.text[:characters])
     yield "bare", _plain("")
 
 
