@@ -97,7 +97,7 @@ def doorway(portal_url: str) -> Doorway:
     return Doorway(f"{url.scheme}://{name}:{url.port}", frozenset({f"{name}:{url.port}"}))
 
 
-def install(app: Flask, portal_url: str, kept: Mapping[str, Callable[[], ResponseReturnValue]]) -> None:
+def install(app: Flask, portal_url: str, kept: Mapping[str, Callable[[], ResponseReturnValue | None]]) -> None:
     """Put the doorkeeper in front of every page of *app*.
 
     *kept*: by endpoint, what to do with a form on which somebody may have written for longer than a session lasts.
@@ -124,7 +124,7 @@ def install(app: Flask, portal_url: str, kept: Mapping[str, Callable[[], Respons
         elif request.endpoint is not None and request.endpoint not in OPEN:
             if request.method == "POST" and request.endpoint in kept:
                 return kept[request.endpoint]()
-            return _missing_step() if g.session else login.unauthorized()
+            return way_in()
         return None
 
     app.register_error_handler(Overtaken, _overtaken)
@@ -157,6 +157,11 @@ def _missing_step() -> ResponseReturnValue | None:
     """Where a session leads that isn't whole yet; None if it is there."""
     steps = STEPS[g.session.pending]
     return None if request.endpoint in steps else redirect(url_for(steps[0], next=_back()), 303)
+
+
+def way_in() -> ResponseReturnValue | None:
+    """Where somebody who may not see a page goes on: to the step that is missing, or to the log-in."""
+    return _missing_step() if g.session else ask_to_log_in()
 
 
 def ask_to_log_in() -> ResponseReturnValue:

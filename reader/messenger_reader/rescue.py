@@ -11,6 +11,7 @@ import logging
 
 from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadRequest
 
 from messenger.accounts import Account
 from messenger.errors import MessengerError
@@ -30,15 +31,18 @@ EVENT = "draft kept"
 PER_HOUR = 10
 
 
-def keep() -> ResponseReturnValue:
+def keep() -> ResponseReturnValue | None:
     """Answer the form of somebody who isn't logged in any more."""
     if not rights().reply or not request.content_length:
-        return access.ask_to_log_in()
+        return access.way_in()
     account = _whose()
     post = context().post
-    form = compose_form.read(post.room if account else 0, post.patience)
+    try:
+        form = compose_form.read(post.room if account else 0, post.patience)
+    except BadRequest:  # not a form of ours, so there is nothing to keep
+        return access.way_in()
     if form.draft.is_empty and not form.refused:
-        return access.ask_to_log_in()
+        return access.way_in()
     if account and form.whose == account.address:
         try:
             if name := _kept(form, account):
