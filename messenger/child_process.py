@@ -92,3 +92,19 @@ class Child:
             if stream is not None:
                 stream.close()
         return self.process.wait()
+
+
+def read(length: int) -> bytes:
+    """For the child: *length* bytes of standard input, fewer where it ends."""
+    pieces: list[bytes] = []
+    while length and (piece := os.read(0, min(length, 2**20))):
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
+
+
+def write(octets: bytes) -> None:
+    """For the child: all of *octets* to standard output."""
+    rest = memoryview(octets)
+    while rest:
+        rest = rest[os.write(1, rest) :]

@@ -8,7 +8,6 @@ use no more memory and time than a mail deserves. Started by sandbox.py.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import sys
@@ -16,7 +15,7 @@ import traceback
 from dataclasses import asdict
 from typing import Any
 
-from ..child_process import FRAME
+from ..child_process import FRAME, read, write
 from .sanitise import sanitise
 
 CPU_SECONDS = 5  # one job
@@ -31,12 +30,12 @@ def main() -> None:
     _give_up_rights()
     for _ in range(JOBS):
         _limit_time()
-        head = _read(FRAME.size)
+        head = read(FRAME.size)
         if not head:
             return
         about, octets = FRAME.unpack(head)
-        job = json.loads(_read(about))
-        _answer(job, _read(octets))
+        job = json.loads(read(about))
+        _answer(job, read(octets))
 
 
 def _answer(job: dict[str, Any], octets: bytes) -> None:
@@ -50,7 +49,7 @@ def _answer(job: dict[str, Any], octets: bytes) -> None:
     except Exception:
         answer = {"error": traceback.format_exc(limit=-2)[-1000:]}
     body = json.dumps(answer).encode("ascii")
-    _write(FRAME.pack(len(body), 0) + body)
+    write(FRAME.pack(len(body), 0) + body)
 
 
 def _give_up_rights() -> None:
@@ -79,20 +78,6 @@ def _limit(what: int, soft: int, hard: int) -> None:
     if given != resource.RLIM_INFINITY:
         soft, hard = min(soft, given), min(hard, given)
     resource.setrlimit(what, (soft, hard))
-
-
-def _read(length: int) -> bytes:
-    pieces: list[bytes] = []
-    while length and (piece := os.read(0, min(length, 2**20))):
-        pieces.append(piece)
-        length -= len(piece)
-    return b"".join(pieces)
-
-
-def _write(octets: bytes) -> None:
-    rest = memoryview(octets)
-    while rest:
-        rest = rest[os.write(1, rest) :]
 
 
 if __name__ == "__main__":

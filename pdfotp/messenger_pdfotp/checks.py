@@ -37,12 +37,13 @@ def _checks(config: Config) -> Iterator[Callable[[], object]]:
     yield Spool(pdf.spool).check
     if pdf.sign_certificate and pdf.sign_key:
         yield lambda: signing.load(pdf.sign_certificate, pdf.sign_key)  # type: ignore[arg-type]
-    yield lambda: cover.check_templates(_site(config))
+    yield lambda: cover.check_templates(site_of(config))
     if not config.notice.smtp:
         yield lambda: _check_sendmail(config.notice.sendmail[0])
 
 
-def _site(config: Config) -> Site:
+def site_of(config: Config) -> Site:
+    """What PDFs and their mails say about this site."""
     return Site(
         config.site.name,
         config.site.portal_url,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import io
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from typing import Any
 import weasyprint  # type: ignore[import-untyped]
 from weasyprint.pdf import fonts  # type: ignore[import-untyped]
 
-from messenger.child_process import FRAME
+from messenger.child_process import FRAME, read, write
 
 from .confinement import shut_in
 
@@ -54,13 +53,13 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    while head := _read(FRAME.size):
+    while head := read(FRAME.size):
         length, _ = FRAME.unpack(head)
-        job = json.loads(_read(length))
+        job = json.loads(read(length))
         about, content = _in_a_child(job)
         text = json.dumps(about).encode("ascii")
-        _write(FRAME.pack(len(text), len(content)) + text)
-        _write(content)
+        write(FRAME.pack(len(text), len(content)) + text)
+        write(content)
 
 
 #: A page of the kind that comes, with letters of many scripts: modules, fonts and tables are loaded before the first
@@ -159,20 +158,6 @@ def _limit() -> None:
 
 def _stricter(limit: int, given: int) -> int:
     return limit if given == resource.RLIM_INFINITY else min(limit, given)
-
-
-def _read(length: int) -> bytes:
-    buffer = io.BytesIO()
-    while length and (piece := os.read(0, min(length, 2**20))):
-        buffer.write(piece)
-        length -= len(piece)
-    return buffer.getvalue()
-
-
-def _write(octets: bytes) -> None:
-    rest = memoryview(octets)
-    while rest:
-        rest = rest[os.write(1, rest) :]
 
 
 if __name__ == "__main__":

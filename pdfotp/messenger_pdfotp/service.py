@@ -19,7 +19,6 @@ import click
 from messenger import config as settings
 from messenger import pdf_password
 from messenger.errors import MessengerError
-from messenger.letterhead import Site
 from messenger.pdf_spool import Spool
 from messenger.sd_notify import sd_notify
 from messenger.submission import Route, submit
@@ -81,7 +80,7 @@ def bench_of(config: settings.Config, renderer: Renderer) -> Bench:
     pdf, notice = config.pdf, config.notice
     route = Route(sendmail=notice.sendmail, smtp=notice.smtp)
     signer = signing.load(pdf.sign_certificate, pdf.sign_key) if pdf.sign_certificate and pdf.sign_key else None
-    site = site_of(config)
+    site = checks.site_of(config)
     return Bench(
         site=site,
         key=pdf_password.load_key(pdf.key),
@@ -92,17 +91,6 @@ def bench_of(config: settings.Config, renderer: Renderer) -> Bench:
         submit=lambda mail, to: submit(mail, notice.mail_from, (to,), route),
         tell=partial(alarm.tell, site, pdf.administrator, lambda: datetime.now(UTC), route),
         signer=signer,
-    )
-
-
-def site_of(config: settings.Config) -> Site:
-    return Site(
-        name=config.site.name,
-        portal_url=config.site.portal_url,
-        notice_from=config.notice.mail_from,
-        language=config.site.language,
-        templates=config.notice.templates,
-        time_zone=config.site.time_zone,
     )
 
 

@@ -13,7 +13,7 @@ from io import BytesIO
 
 import pypdfium2
 
-from messenger.child_process import FRAME
+from messenger.child_process import FRAME, read, write
 
 CPU_SECONDS = 6
 MEMORY = 1024 * 2**20
@@ -29,11 +29,11 @@ def main() -> None:
     """Do one job."""
     _warm_up()
     _give_up_rights()
-    about, octets = FRAME.unpack(_read(FRAME.size))
-    job = json.loads(_read(about))
-    head, answer = _done(_read(octets), job["page"], job["what"])
+    about, octets = FRAME.unpack(read(FRAME.size))
+    job = json.loads(read(about))
+    head, answer = _done(read(octets), job["page"], job["what"])
     body = json.dumps(head).encode("ascii")
-    _write(FRAME.pack(len(body), len(answer)) + body + answer)
+    write(FRAME.pack(len(body), len(answer)) + body + answer)
 
 
 def _done(pdf: bytes, number: int, what: str) -> tuple[dict[str, object], bytes]:
@@ -90,20 +90,6 @@ def _give_up_rights() -> None:
         # Keep the stricter one that we were started with.
         limit = limit if given == resource.RLIM_INFINITY else min(limit, given)
         resource.setrlimit(what, (limit, limit))
-
-
-def _read(length: int) -> bytes:
-    pieces: list[bytes] = []
-    while length and (piece := os.read(0, min(length, 2**20))):
-        pieces.append(piece)
-        length -= len(piece)
-    return b"".join(pieces)
-
-
-def _write(octets: bytes) -> None:
-    rest = memoryview(octets)
-    while rest:
-        rest = rest[os.write(1, rest) :]
 
 
 if __name__ == "__main__":
