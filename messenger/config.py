@@ -14,9 +14,11 @@ from typing import Annotated, Any
 from . import colours
 from . import config_forms as forms
 from .config_forms import Form
+from .config_gateway import Gateway
+from .config_kinds import Address, Colour, Days, Domain, Link, Octets, Socket, Text, Words
 from .config_lines import places
 from .config_reading import Reading, hints, shown
-from .envelope import domain_of, normal
+from .envelope import domain_of
 from .errors import MessengerError
 from .tunnel_fields import Fields
 
@@ -26,19 +28,6 @@ VARIABLE = "MESSENGER_CONFIG"
 
 class ConfigError(MessengerError):
     """The settings can't be used as they stand. Names each line and what to write there."""
-
-
-Text = Annotated[str, Form("text", forms.text)]
-Address = Annotated[str, Form('a mail address such as "webmail@example.com"', normal)]
-Domain = Annotated[str, Form('a mail domain such as "example.com"', forms.domain)]
-Words = Annotated[tuple[str, ...], Form('a command with its full path, such as ["/usr/sbin/sendmail"]', forms.command)]
-Colour = Annotated[str, Form('a colour such as "#0f5c66", or "" for ours', forms.colour_or_nothing)]
-Link = Annotated[str, Form('an address that begins with https://, http:// or mailto:, or ""', forms.link_or_nothing)]
-Socket = Annotated[str, Form('a path of at most 107 bytes, or "inet:PORT@HOST"', forms.socket, socket=True)]
-
-
-Octets = Annotated[int, Form('bytes, or a size such as "2 GB"; 0 is none', forms.octets, also=str)]
-Days = Annotated[int, Form("days, from 1 to 36500; 0 is never", forms.between(0, 36_500))]
 
 
 @dataclass(frozen=True)
@@ -94,6 +83,8 @@ class Intake:
     ledger: Path = Path("/var/lib/webmail-messenger/ledger")
     #: A mail that comes again later than this counts as a new one. A year and a month.
     ledger_days: Annotated[int, Form("days, from 7 to 36500", forms.between(7, 36_500))] = 396
+    #: "standalone": every mail that this Postfix asks about becomes webmail, without tunnel and keys.
+    mode: Annotated[str, Form('"tunnel" or "standalone"', forms.one_of("tunnel", "standalone"))] = "tunnel"
 
 
 @dataclass(frozen=True)
@@ -179,6 +170,7 @@ class Config:
     reader: Reader
     reply: Reply
     pdf: Pdf
+    gateway: Gateway
 
 
 def settings_path(option: Path | None) -> Path:
@@ -236,6 +228,8 @@ def _compare(config: Config, reading: Reading) -> None:
         text = "expected another address than webmail_recipient (bounces come back to it), found the same"
         reading.wrong(("notice", "mail_from"), f"[notice] mail_from: {text}")
     _compare_reply(config, reading)
+    for key, text in config.gateway.complaints():
+        reading.wrong(("gateway", key), f"[gateway] {key}: {text}")
     for item in fields(tunnel.fields):
         for name in getattr(tunnel.fields, item.name):
             if not forms.is_field_name(name):

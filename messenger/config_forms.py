@@ -162,3 +162,26 @@ def one_of(*words: str) -> Callable[[str], str]:
         return value
 
     return check
+
+
+def networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept addresses and networks: ``192.0.2.7``, ``2001:db8::/32``."""
+    return tuple(str(ipaddress.ip_network(one, strict=False)) for one in value)
+
+
+def words_of(*words: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Accept some of *words*, each at most once."""
+
+    def check(value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value) or not set(value) <= set(words):
+            raise ValueError(value)
+        return value
+
+    return check
+
+
+def tables(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept lookup tables as Postfix writes them (DATABASE_README): ``type:name``."""
+    if not all(re.fullmatch(r"[a-z]+:[!-~]+", one) for one in value):
+        raise ValueError(value)
+    return value

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 #: Options a gateway can ask for. Others are ignored and logged: a newer gateway may know more.
 READ_RECEIPT = "read-receipt"
 OTP_PDF = "otp-pdf"
+#: Under the signature, for whoever looks into the tunnel: a rule that made this mail one. Written, never read.
+RULE = "X-Webmail-Rule"
 OPTIONS = frozenset({READ_RECEIPT, OTP_PDF})
 
 

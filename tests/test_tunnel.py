@@ -105,6 +105,14 @@ def test_the_same_message_wrapped_twice_has_one_digest_and_two_ciphertexts():
     assert tunnel.unwrap(first, keys()).digest == tunnel.unwrap(second, keys()).digest
 
 
+def test_names_of_rules_travel_under_the_signature_and_change_nothing_else(caplog):
+    opened = tunnel.unwrap(wrapped(rules=["secure in the subject", "iban"]), keys())
+
+    assert opened.raw == tunnel.unwrap(wrapped(), keys()).raw
+    assert opened.digest != tunnel.unwrap(wrapped(), keys()).digest
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -115,6 +123,7 @@ def test_the_same_message_wrapped_twice_has_one_digest_and_two_ciphertexts():
         {"webmail_recipient": "not an address"},
         {"message_id": "<a@b>\r\nX: y"},
         {"options": ["self-destruct"]},
+        {"rules": ["secure\r\nX-Webmail-Recipient: <eve@example.net>"]},
         {"raw": b"\r\n"},
         {"fields": Fields(sender=())},
         {"fields": Fields(recipient=("X-To: a@example.net\r\nX",))},

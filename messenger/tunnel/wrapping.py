@@ -26,6 +26,7 @@ SUBJECT = "Protected message"
 MAX_LINE = 998
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,100}")
+_RULE = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}>")
 
 
@@ -42,15 +43,19 @@ def wrap(
     date: datetime,
     message_id: str,
     modern: bool = False,
+    rules: Sequence[str] = (),
     fields: tunnel_fields.Fields = tunnel_fields.Fields(),  # noqa: B008  (frozen)
 ) -> bytes:
-    """Write the tunnel mail. *modern*: AES-256-GCM and RSA-OAEP instead of AES-256-CBC and PKCS#1 v1.5."""
+    """Write the tunnel mail. *modern*: AES-256-GCM and RSA-OAEP instead of AES-256-CBC and PKCS#1 v1.5.
+
+    *rules* are the names of those that made it one: printable ASCII, for whoever looks into the tunnel.
+    """
     if not raw.strip():
         raise WrapError("there is no message to wrap")
     if not _MESSAGE_ID.fullmatch(message_id):
         raise WrapError(f"a Message-ID like <id@host> was expected, found {ascii(message_id)[:100]}")
     raw = canonical_line_ends(raw)
-    header = _entity_header(raw, mail_from, rcpt_tos, options, fields)
+    header = _entity_header(raw, mail_from, rcpt_tos, options, rules, fields)
     signature = sign(hashlib.sha256(header), raw, sender, date)
     if flaw := weakness(public_key(recipient)):
         raise WrapError(f"the key in the recipient's certificate {flaw}")
@@ -71,7 +76,12 @@ def wrap(
 
 
 def _entity_header(
-    raw: bytes, mail_from: str, rcpt_tos: Sequence[str], options: Iterable[str], fields: tunnel_fields.Fields
+    raw: bytes,
+    mail_from: str,
+    rcpt_tos: Sequence[str],
+    options: Iterable[str],
+    rules: Sequence[str],
+    fields: tunnel_fields.Fields,
 ) -> bytes:
     """The header of the signed entity: envelope and options, under the signature."""
     asked = sorted(set(options))
@@ -84,6 +94,7 @@ def _entity_header(
     lines = [f"{sender}: <{normal(mail_from) if mail_from else ''}>"]
     lines += [f"{recipient}: <{address}>" for address in recipients]
     lines += [f"{option}: {', '.join(asked)}"] if asked else []
+    lines += [f"{tunnel_fields.RULE}: {_printable(rule)}" for rule in rules]
     lines += ["Content-Type: message/rfc822", f"Content-Transfer-Encoding: {_encoding(raw)}", "", ""]
     return "\r\n".join(lines).encode()
 
@@ -92,6 +103,12 @@ def _first(names: tuple[str, ...]) -> str:
     if not names or not _FIELD_NAME.fullmatch(names[0]):
         raise WrapError(f"the name of a header field was expected, found {names[:1]!a}")
     return names[0]
+
+
+def _printable(rule: str) -> str:
+    if not _RULE.fullmatch(rule):
+        raise WrapError(f"a rule's name of 1 to 100 printable ASCII characters was expected, found {ascii(rule)[:120]}")
+    return rule
 
 
 def _encoding(raw: bytes) -> str:
