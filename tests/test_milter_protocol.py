@@ -9,7 +9,8 @@ import time
 import pytest
 from miltertest import constants as words
 
-from messenger_milter.milter import Load, TunnelAddresses
+from messenger_milter.connection import Load
+from messenger_milter.milter import TunnelAddresses
 
 from .milter_fixtures import ALIAS, NEW_MTA, OLD_MTA, ORIGINAL, TUNNEL, Answer, Mta, Site, running
 

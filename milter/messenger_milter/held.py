@@ -22,7 +22,7 @@ from messenger.envelope import normal
 from messenger.errors import MessengerError
 from messenger.notify import Notice
 
-from .intake import one_line
+from .verdicts import one_line
 
 log = logging.getLogger(__name__)
 

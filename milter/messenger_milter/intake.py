@@ -6,7 +6,6 @@ copy in each mailbox and at least one notice for each recipient.
 
 from __future__ import annotations
 
-import enum
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from messenger.tunnel import TunnelMail
 from .fullness import Fullness
 from .ledger import Ledger
 from .pdf_orders import OPTION
+from .verdicts import KEPT, LATER, REFUSED, Verdict, one_line
 
 log = logging.getLogger(__name__)
 
@@ -28,28 +28,6 @@ LOGGED_RECIPIENTS = 10
 
 #: Each failing notice may take as long as its submission's patience; a mail for hundreds must not take hours.
 FAILED_NOTICES = 3
-
-
-class Action(enum.Enum):
-    """What Postfix is told to do, in the milter protocol's words."""
-
-    DISCARD = "discard"
-    TEMPFAIL = "tempfail"
-    REJECT = "reject"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """An action and the fixed line the client hears; the reason is for the log alone."""
-
-    action: Action
-    reply: str = ""
-
-
-KEPT = Verdict(Action.DISCARD)
-LATER = Verdict(Action.TEMPFAIL, "451 4.3.0 Please try again later")
-REFUSED = Verdict(Action.REJECT, "550 5.7.1 Not accepted here")
-TOO_LARGE = Verdict(Action.REJECT, "552 5.3.4 Message too large")
 
 
 @dataclass(frozen=True)
@@ -202,11 +180,6 @@ def with_trace(mail: TunnelMail, address: str) -> bytes:
     first_line = mail.raw[: mail.raw.find(b"\n") + 1]
     line_end = b"\r\n" if first_line.endswith(b"\r\n") else b"\n"
     return b"".join(line.encode() + line_end for line in trace) + mail.raw
-
-
-def one_line(error: object) -> str:
-    """An error's text for the log: a hostile mail must not write log lines of its own."""
-    return "".join(char if char.isprintable() else "?" for char in str(error))[:500]
 
 
 def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, recipients: int) -> None:

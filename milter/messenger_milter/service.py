@@ -29,12 +29,14 @@ from messenger.tunnel.keys import load_certificate, load_recipient_key
 
 from . import checks, socket_file
 from .announce import Announcer
+from .connection import MEMORY_LIMIT, Load
 from .fullness import Fullness
 from .held import Held
-from .intake import Desk, one_line, take_in
+from .intake import Desk, take_in
 from .ledger import Ledger, LedgerError
-from .milter import MEMORY_LIMIT, Intake, Load, TunnelAddresses, run
+from .milter import Intake, TunnelAddresses, run
 from .pdf_orders import PdfOrders
+from .verdicts import one_line
 
 log = logging.getLogger(__name__)
 
