@@ -25,6 +25,8 @@ PASSWORD_SYMBOLS_MIN = math.ceil(80 / math.log2(len(SYMBOLS)))
 PASSWORD_SYMBOLS = 20
 PASSWORD_SYMBOLS_MAX = 60
 ID_SYMBOLS = 16
+#: A generation is written in four bytes.
+GENERATIONS = 2**32
 
 # A byte from here on is skipped: the rest spreads evenly over the symbols.
 _FAIR = 256 - 256 % len(SYMBOLS)

@@ -7,6 +7,7 @@ done. Nothing secret is in it. Knows no addresses, no keys and no mail.
 import json
 import logging
 import os
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from secrets import token_hex
 
 from .errors import MessengerError
 from .group_folder import make_folder
+from .pdf_password import GENERATIONS, PdfPasswordError, canonical_id
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +24,16 @@ FOLDER = "pdfs"
 #: The Maildir folder for mail that left as a PDF: to answer it, and for attachments too large to be sent.
 MAIL_FOLDER = "PDF"
 FILE_MODE = 0o660
-FILE_OCTETS = 8192
+#: A sender of TEXT_CHARACTERS, each as a pair of JSON's six characters, and the rest.
+FILE_OCTETS = 16_384
 LEFTOVER_SECONDS = 3600
+#: No time in a record is as late (Unix seconds): the year 3000, which every page can still write.
+TIMES = 32_503_680_000
+#: What ``message.sender`` says is no longer.
+TEXT_CHARACTERS = 1000
+
+#: What a mailbox takes for the name of a mail.
+_NAME = re.compile(r"(?!\.)[!-.0-9;-~]{1,200}")
 
 
 class RecordError(MessengerError):
@@ -51,10 +61,10 @@ class Record:
 
 def keep(folder: Path, record: Record) -> bool:
     """Write a new *record* for the person whose *folder* this is; False if there is one of that id."""
-    path = _path(folder, record.pdf_id)
-    if path.exists():
+    # One that can't be used is none: with it nobody would be shown the password.
+    if find(folder, record.pdf_id) is not None:
         return False
-    _write(path, record)
+    _write(_path(folder, record.pdf_id), record)
     return True
 
 
@@ -89,9 +99,9 @@ def forget(folder: Path, record: Record) -> None:
 
 def remove_leftovers(folder: Path, now: int) -> None:
     """Remove what a crash left half written more than an hour before *now* (Unix seconds)."""
-    with suppress(FileNotFoundError), os.scandir(folder / FOLDER) as entries:
+    with suppress(OSError), os.scandir(folder / FOLDER) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # such as a folder that somebody made there
                 if entry.name.startswith(".") and now - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_SECONDS:
                     Path(entry.path).unlink()
 
@@ -111,14 +121,29 @@ def _read(path: Path) -> Record | None:
         record = Record(**{field.name: given[field.name] for field in fields(Record) if field.name in given})
         if any(type(getattr(record, field.name)) is not field.type for field in fields(Record)):
             raise ValueError("a field is of another kind")
-        if f"{record.pdf_id}.json" != path.name:
+        if f"{record.pdf_id}.json" != path.name or canonical_id(record.pdf_id) != record.pdf_id:
             raise ValueError("it names another PDF")
+        _check(record)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        log.warning("%s: not used: %s", path, error)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, PdfPasswordError) as error:
+        log.warning("%a: not used: %.200a", str(path), str(error))
         return None
     return record
+
+
+def _check(record: Record) -> None:
+    """Raise ValueError for what would stop a page: whoever writes here may have written anything."""
+    if not 0 <= record.generation < GENERATIONS:
+        raise ValueError("the generation is out of bounds")
+    if not (0 <= record.created < TIMES and 0 <= record.shown < TIMES):
+        raise ValueError("a time is out of bounds")
+    if not _NAME.fullmatch(record.name):
+        raise ValueError("the mail has a name that none has")
+    for text in (record.sender, record.shown_from):
+        if len(text) > TEXT_CHARACTERS:
+            raise ValueError("a text is too long")
+        text.encode()  # a lone surrogate is a ValueError
 
 
 def _write(path: Path, record: Record) -> None:

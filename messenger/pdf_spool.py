@@ -2,7 +2,7 @@
 
     tmp/     being written                     new/     waiting, or in work: whoever works on a file holds its lock
     tries/   how often each was tried          failed/  given up, until an administrator has looked
-    done/    an empty file for each PDF that was sent, so that a retry doesn't send it again
+    done/    what is left of each file whose PDF was sent, emptied, so that a retry doesn't send it again
 
 A lock ends with its process, so a worker that is killed leaves its file to the next one. Knows ids, paths and times;
 what is in a file is pdf_job's matter.
@@ -19,7 +19,7 @@ from secrets import token_hex
 
 from .errors import MessengerError
 from .group_folder import make_folder
-from .pdf_job import PdfJob, from_bytes
+from .pdf_job import BadJob, PdfJob, from_bytes
 from .pdf_password import PdfPasswordError, canonical_id
 
 #: The intake writes, messenger-pdfotp takes away; the group of a file is that of its folder.
@@ -28,6 +28,10 @@ FOLDERS = ("tmp", "new", "tries", "failed", "done")
 #: What a crash left in tmp/ goes after as many seconds.
 LEFTOVER_SECONDS = 3600
 TRIES_OCTETS = 8192
+#: The settings let no mail in that is larger; a file with holes may claim any size.
+JOB_OCTETS = 2**31
+#: No number in tries/ is below 0 or as large: a time beyond 2100, or more tries than anybody makes.
+TRIES_NUMBER = 2**32
 
 
 class SpoolError(MessengerError):
@@ -68,10 +72,14 @@ class Claim:
         self.tries = spool.tries(pdf_id)
 
     def job(self) -> PdfJob:
-        """Read the file; raises BadJob."""
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
+        """Read the file; raises BadJob, or SpoolError where the disk doesn't give it."""
+        with self._spool.errors(), os.fdopen(os.dup(self._descriptor), "rb") as file:
             file.seek(0)
-            return from_bytes(file.read())
+            size = os.fstat(file.fileno()).st_size
+            if size > JOB_OCTETS:
+                raise BadJob(f"expected a file of at most {JOB_OCTETS} bytes, found {size}")
+            content = file.read()
+        return from_bytes(content)
 
     def begin(self) -> int:
         """Count this try before it is made: a mail that kills the process counts as well. Returns the number."""
@@ -103,7 +111,7 @@ class Spool:
 
     def put(self, job: PdfJob) -> bool:
         """Keep *job*, on disk when this returns. False: it was there already, or is done."""
-        with self._errors():
+        with self.errors():
             if (self.root / "done" / job.pdf_id).exists() or (self.root / "failed" / job.pdf_id).exists():
                 return False
             temporary = self.root / "tmp" / f"{job.pdf_id}.{token_hex(8)}"
@@ -120,7 +128,7 @@ class Spool:
 
     def due(self, now: int) -> list[str]:
         """Return the ids of what may be tried now, the oldest first. Some of it may be in work elsewhere."""
-        with self._errors():
+        with self.errors():
             files = [
                 entry
                 for entry in os.scandir(self.root / "new")
@@ -145,7 +153,12 @@ class Spool:
         except OSError as error:
             raise self._unusable(error) from error
         try:
-            yield Claim(self, pdf_id, descriptor) if _locked(descriptor) and _is_still(path, descriptor) else None
+            ours = _locked(descriptor) and _is_still(path, descriptor)
+            # Put again by a retry that looked for it in done/ just before it came there.
+            if ours and (self.root / "done" / pdf_id).exists():
+                self.finish(pdf_id)
+                ours = False
+            yield Claim(self, pdf_id, descriptor) if ours else None
         finally:
             os.close(descriptor)
 
@@ -159,25 +172,35 @@ class Spool:
                 return Tries()
         except (OSError, ValueError, TypeError, RecursionError):
             return Tries()
-        return found
+        ours = all(0 <= number < TRIES_NUMBER for number in (found.count, found.after, found.waits))
+        return found if ours else Tries()
 
     def note(self, pdf_id: str, tries: Tries) -> None:
-        with self._errors():
+        with self.errors():
             temporary = self.root / "tmp" / f"{pdf_id}.{token_hex(8)}"
-            _write(temporary, json.dumps(asdict(tries)).encode())
-            temporary.rename(self.root / "tries" / pdf_id)
+            try:
+                _write(temporary, json.dumps(asdict(tries)).encode())
+                temporary.rename(self.root / "tries" / pdf_id)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
 
     def finish(self, pdf_id: str) -> None:
         """Remember that it was sent, then forget the mail."""
-        with self._errors():
-            (self.root / "done" / pdf_id).touch(FILE_MODE)
+        with self.errors():
+            done = self.root / "done" / pdf_id
+            # One step, which needs no room on the disk: a full one, or a kill in between, has nothing sent again.
+            try:
+                (self.root / "new" / pdf_id).rename(done)
+            except FileNotFoundError:
+                done.touch(FILE_MODE)
             _sync(self.root / "done")
-            (self.root / "new" / pdf_id).unlink(missing_ok=True)
+            _empty(done)
             (self.root / "tries" / pdf_id).unlink(missing_ok=True)
 
     def failed(self) -> list[Failed]:
         """Return what was given up, the oldest first."""
-        with self._errors():
+        with self.errors():
             found = [
                 Failed(entry.name, int(entry.stat(follow_symlinks=False).st_mtime), self.tries(entry.name))
                 for entry in os.scandir(self.root / "failed")
@@ -187,12 +210,12 @@ class Spool:
 
     def retry(self, pdf_id: str) -> bool:
         """Try it afresh; False if nothing of that id was given up."""
-        with self._errors():
+        with self.errors():
             (self.root / "tries" / pdf_id).unlink(missing_ok=True)
         return self.move(pdf_id, "failed", "new")
 
     def move(self, pdf_id: str, folder: str, to: str) -> bool:
-        with self._errors():
+        with self.errors():
             try:
                 (self.root / folder / pdf_id).rename(self.root / to / pdf_id)
             except FileNotFoundError:
@@ -204,18 +227,22 @@ class Spool:
     def tidy(self, now: float, done_days: int) -> int:
         """Forget what was sent more than *done_days* ago, and what a crash left; return how many files went."""
         gone = 0
-        with self._errors():
+        with self.errors():
             for folder, seconds in (("done", done_days * 86_400), ("tmp", LEFTOVER_SECONDS)):
                 for entry in os.scandir(self.root / folder):
-                    with suppress(FileNotFoundError):
-                        if now - entry.stat(follow_symlinks=False).st_mtime > seconds:
+                    # What can't be removed, such as a folder somebody made there, keeps nothing else.
+                    with suppress(OSError):
+                        found = entry.stat(follow_symlinks=False)
+                        if now - found.st_mtime > seconds:
                             Path(entry.path).unlink()
                             gone += 1
+                        elif folder == "done" and found.st_size and entry.is_file(follow_symlinks=False):
+                            _empty(Path(entry.path))  # whose worker was killed before it could
         return gone
 
     def prepare(self) -> None:
         """Make the folders; raises SpoolError with what to do."""
-        with self._errors():
+        with self.errors():
             for name in FOLDERS:
                 make_folder(self.root / name)
 
@@ -229,7 +256,8 @@ class Spool:
                 raise SpoolError(f"{folder}: can't write there; give it to the group messenger-pdf, mode 2770")
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Within, what the disk refuses is a SpoolError."""
         try:
             yield
         except OSError as error:
@@ -270,6 +298,10 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _empty(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
 def _sync(folder: Path) -> None:

@@ -159,16 +159,20 @@ def _by_sendmail(message: bytes, mail_from: str, rcpt_tos: Sequence[str], sendma
 
 def _run(command: Sequence[bytes], message: bytes) -> tuple[int, bytes]:
     """Run *command* with *message* as its input; return its status and what it said."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    # Whole before it begins, not through a pipe: if we are killed meanwhile, sendmail(1) sends no torn mail.
+    with os.fdopen(os.memfd_create("mail"), "w+b") as mail:
+        mail.write(message)
+        mail.seek(0)
+        process = subprocess.Popen(
+            command,
+            stdin=mail,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     with process:
         try:
-            said, _ = process.communicate(message, TIMEOUT_SECONDS)
+            said, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         except BaseException:
             # With its children (postdrop): they would hold our pipe open.
             with contextlib.suppress(ProcessLookupError):

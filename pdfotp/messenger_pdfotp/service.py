@@ -108,7 +108,7 @@ def serve(config: settings.Config, stopping: threading.Event, once: bool = False
         while not stopping.is_set():
             if time.monotonic() - kept >= HOUSE_SECONDS:
                 kept = time.monotonic()
-                spool.tidy(time.time(), DONE_DAYS)
+                _tidy(spool)
             busy = _round(spool, bench, stopping)
             if once and not busy:
                 break
@@ -117,6 +117,13 @@ def serve(config: settings.Config, stopping: threading.Event, once: bool = False
     finally:
         sd_notify("STOPPING=1")
         renderer.close()
+
+
+def _tidy(spool: Spool) -> None:
+    try:
+        spool.tidy(time.time(), DONE_DAYS)
+    except MessengerError as error:  # a disk that is mended until the next time
+        log.warning("%s", error)
 
 
 def _round(spool: Spool, bench: Bench, stopping: threading.Event) -> bool:
@@ -137,6 +144,9 @@ def _round(spool: Spool, bench: Bench, stopping: threading.Event) -> bool:
                     busy = work(claim, bench, int(time.time())) or busy
         except MessengerError as error:  # a file that can't be used keeps nobody else's waiting
             log.warning("%s", error)
+            trouble = True
+        except Exception:  # nor does a fault of ours
+            log.exception("%s: not tried", pdf_id)
             trouble = True
     if trouble:
         stopping.wait(LOOK_SECONDS * 10)

@@ -49,18 +49,17 @@ class Bench:
 
 def work(claim: Claim, bench: Bench, now: int) -> bool:
     """Make and send the PDF of one file; True when it is done. *now* is Unix seconds."""
-    try:
-        job = _checked(claim)
-    except BadJob as error:
-        _give_up(claim, bench, str(error))
-        return False
     number = claim.begin()
     if number > bench.tries:
         # The last try killed the process: whoever tries again and again makes no other PDF either.
         _give_up(claim, bench, claim.tries.reason or "the process ended in the middle of each try")
         return False
     try:
+        job = _checked(claim)
         made = send(job, bench, now)
+    except BadJob as error:
+        _give_up(claim, bench, str(error))
+        return False
     except MessengerError as error:
         return _failed(claim, bench, now, str(error), counts=not error.temporary)
     except Exception as error:  # a fault of ours must not stop the mails behind it
