@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from messenger import chain
+from messenger.chain import RootsError, load_roots
 from messenger_reader import own_trust, trust
-from messenger_reader.own_trust import RootsError, load_roots
 
 from .mail_pages_fixtures import deliver, logged_in, mail
 from .reader_fixtures import BOB, portal
@@ -114,6 +115,6 @@ def test_a_file_that_holds_no_issuers_is_refused(tmp_path, content):
 
 
 def test_the_systems_issuers_may_be_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(own_trust, "SYSTEM_ROOTS", tmp_path / "none.pem")
+    monkeypatch.setattr(chain, "SYSTEM_ROOTS", tmp_path / "none.pem")
 
     assert load_roots(tmp_path / "none.pem") == ()

@@ -128,7 +128,7 @@ def _untouched(seen: Seen, recipient: str, ground: Ground) -> str:
 def _mode(seen: Seen, recipient: str, judgement: Judgement, ground: Ground) -> tuple[EncryptMode, list[str]]:
     """What the modes of both sides and the rules mean together, and how."""
     by_sender, by_recipient = ground.levels.mode_of(seen.mail_from), ground.levels.mode_of(recipient)
-    sides = {EncryptMode(by_sender.value), EncryptMode(by_recipient.value)}
+    sides = {EncryptMode(str(by_sender.value)), EncryptMode(str(by_recipient.value))}
     if EncryptMode.MANDATORY in sides or judgement.result is Result.MANDATORY:
         mode = EncryptMode.MANDATORY
     elif EncryptMode.FORCE in sides:
