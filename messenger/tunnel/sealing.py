@@ -13,16 +13,27 @@ from cryptography import x509
 
 from .encrypting import encrypt
 from .keys import SenderKey, public_key, weakness
+from .opening import canonical_line_ends
 from .signing import WrapError, base64_lines, multipart_signed, sign
 
 
-def seal(entity: bytes, *, recipients: Sequence[x509.Certificate], signer: SenderKey | None, date: datetime) -> bytes:
+def seal(
+    entity: bytes,
+    *,
+    recipients: Sequence[x509.Certificate],
+    signer: SenderKey | None,
+    date: datetime,
+    seven_bit: bool = True,
+) -> bytes:
     """Sign *entity*, if there is a *signer*, then encrypt it to all of *recipients*, if there are any.
 
     *entity* is header and body in the form that is signed (RFC 8551, 3.1): seven bits, lines that end in CRLF.
+    With *seven_bit* false it may be any mail's content: encryption carries all bytes (RFC 8551, 3.1.2).
     AES-256-CBC and RSA PKCS#1 v1.5 or ECDH: what every gateway opens; it is the signature that shows a change.
     """
-    if not entity.isascii() or entity.count(b"\n") != entity.count(b"\r\n"):
+    if not seven_bit and recipients:
+        entity = canonical_line_ends(entity)
+    elif not entity.isascii() or entity.count(b"\n") != entity.count(b"\r\n"):
         raise WrapError("an entity of seven bits was expected, with lines that end in CRLF, found another")
     parts = [entity]
     if signer:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from messenger import account_letter, bounce, colours, link, notify
+from messenger import account_letter, bounce, letterhead, link, notify
 from messenger.config import Config
 from messenger.errors import MessengerError
 from messenger.pdf_spool import Spool
@@ -21,31 +21,23 @@ SMTP_SECONDS = 5.0
 
 def problems(config: Config, socket_name: str) -> list[str]:
     """Everything wrong at once, so that mending takes one round."""
-    return [text for check in _checks(config, socket_name) for text in _failure(check)]
+    return [text for check in _checks(config, socket_name) for text in failure(check)]
 
 
 def site_of(config: Config) -> notify.Site:
     """What notices say about this site."""
-    return notify.Site(
-        name=config.site.name,
-        portal_url=config.site.portal_url,
-        notice_from=config.notice.mail_from,
-        language=config.site.language,
-        templates=config.notice.templates,
-        time_zone=config.site.time_zone,
-        accents=colours.accents(config.site.colour, config.site.colour_dark),
-    )
+    return letterhead.site_of(config.site, config.notice)
 
 
-def _failure(check: Callable[[], object]) -> Iterator[str]:
+def failure(check: Callable[[], object]) -> Iterator[str]:
     try:
         check()
-    except (MessengerError, _Wrong) as error:
+    except (MessengerError, Wrong) as error:
         yield str(error)
 
 
-class _Wrong(Exception):
-    pass
+class Wrong(Exception):
+    """Something that no class of errors stands for."""
 
 
 def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
@@ -63,19 +55,19 @@ def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
         yield lambda: bounce.check_templates(site_of(config))
         yield lambda: account_letter.check_templates(site_of(config))
     if config.notice.smtp:
-        yield lambda: _check_smtp(config.notice.smtp)
+        yield lambda: check_smtp(config.notice.smtp, "notices", "[notice] smtp")
     else:
-        yield lambda: _check_sendmail(config.notice.sendmail[0])
+        yield lambda: check_sendmail(config.notice.sendmail[0], "the notices", "[notice] sendmail")
     yield lambda: socket_file.check(socket_name)
 
 
 def _check_mail_root(root: Path) -> None:
     if not root.is_dir():
-        raise _Wrong(f"the mail root {root} is missing: mount or make it, and give it to messenger-milter")
+        raise Wrong(f"the mail root {root} is missing: mount or make it, and give it to messenger-milter")
     if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
-        raise _Wrong(f"cannot write to the mail root {root}: give it to the user of messenger-milter, mode 2770")
+        raise Wrong(f"cannot write to the mail root {root}: give it to the user of messenger-milter, mode 2770")
     if os.statvfs(root).f_flag & os.ST_RDONLY:
-        raise _Wrong(f"the mail root {root} is mounted read-only: mount it for writing")
+        raise Wrong(f"the mail root {root} is mounted read-only: mount it for writing")
 
 
 def _check_spool(spool: Spool) -> None:
@@ -83,19 +75,19 @@ def _check_spool(spool: Spool) -> None:
     if spool.root.is_dir() and any(spool.root.iterdir()):
         spool.check()
     elif not os.access(spool.root if spool.root.exists() else spool.root.parent, os.W_OK | os.X_OK):
-        raise _Wrong(f"cannot make the PDF spool {spool.root}: make it, and give it to messenger-milter, mode 2770")
+        raise Wrong(f"cannot make the PDF spool {spool.root}: make it, and give it to messenger-milter, mode 2770")
 
 
-def _check_sendmail(command: str) -> None:
+def check_sendmail(command: str, what: str, setting: str) -> None:
+    """Raise unless there is a *command* to send *what* by; *setting* names another."""
     if not os.access(command, os.X_OK):
-        raise _Wrong(
-            f"{command}, which sends the notices, is missing: install Postfix, or name another [notice] sendmail"
-        )
+        raise Wrong(f"{command}, which sends {what}, is missing: install Postfix, or name another {setting}")
 
 
-def _check_smtp(address: str) -> None:
+def check_smtp(address: str, what: str, setting: str) -> None:
+    """Raise unless somebody takes *what* at *address*."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=SMTP_SECONDS).close()
     except OSError as error:
-        raise _Wrong(f"nobody takes notices at {address}: {error}; check [notice] smtp") from error
+        raise Wrong(f"nobody takes {what} at {address}: {error}; check {setting}") from error

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-import signal
 import sys
 import threading
 import time
@@ -22,12 +20,11 @@ from messenger import link, preferences
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
 from messenger.pdf_spool import Spool, SpoolError
-from messenger.sd_notify import sd_notify
 from messenger.submission import Relay, Route
 from messenger.tunnel import Policy, TunnelKeys, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 
-from . import checks, socket_file
+from . import checks, serving
 from .announce import Announcer
 from .connection import MEMORY_LIMIT, Load
 from .fullness import Fullness
@@ -40,11 +37,7 @@ from .verdicts import one_line
 
 log = logging.getLogger(__name__)
 
-# sysexits.h: systemd doesn't start us again for the first, and does for the second.
-EX_CONFIG = 78
-EX_TEMPFAIL = 75
-#: How long a stop waits for mails at their end; below systemd's TimeoutStopSec.
-SETTLE_SECONDS = 75.0
+IN_ORDER = "Settings, keys, folders and the way notices leave are in order."
 DAY_SECONDS = 86_400.0
 HOUSE_SECONDS = 1.0
 #: How often to look whether somebody's hour is over, and where in the ledger.
@@ -66,14 +59,14 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
         name = socket_name or config.intake.socket
         problems = checks.problems(config, name)
         if only_check:
-            sys.exit(_report(problems))
+            sys.exit(serving.report(problems, IN_ORDER))
         relay = Relay(Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp))
         announcer = announcer_of(config, relay)
         _prepare(Spool(config.pdf.spool))
         desk = desk_of(config, announcer)
     except MessengerError as error:
         click.echo(str(error), err=True)
-        sys.exit(EX_CONFIG)
+        sys.exit(serving.EX_CONFIG)
     for problem in problems:
         log.warning("%s", problem)  # mail waits in its sender's queue until it is mended
     sys.exit(serve(config, name, desk, announcer))
@@ -157,46 +150,18 @@ def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) 
         take_in=lambda envelope, raw, progress: take_in(envelope, raw, desk, progress),
         load=Load(max(MEMORY_LIMIT, config.intake.size_limit)),  # the largest mail allowed fits when nothing else is
     )
-    # libmilter waits for these in a thread of its own; any thread that left them open would die of them instead.
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-    try:
-        with socket_file.claimed(name) as milter_name:
-            stopping = threading.Event()
-            house = threading.Thread(
-                target=_keep_house, args=(desk.ledger, announcer.relay, config.intake.ledger_days), daemon=True
-            )
-            teller = threading.Thread(target=_tell_held, args=(announcer, stopping), daemon=True)
-            run(intake, milter_name, ready=lambda: _ready(name, house, teller))
-            sd_notify("STOPPING=1")
-            stopping.set()
-            settled = intake.load.settle(SETTLE_SECONDS)
-            _sync(desk.ledger)
-            teller.join(TELLER_SECONDS)
-    except socket_file.SocketError as error:
-        click.echo(str(error), err=True)
-        return EX_CONFIG
-    counts = ", ".join(f"{count} answered {verdict}" for verdict, count in intake.load.verdicts.items())
-    log.info("stopped: %s", counts or "no tunnel mail")
-    if not settled:
-        log.error("some mail was not finished in %d seconds; its sender tries again", SETTLE_SECONDS)
-        # Threads of libmilter may still be in our callbacks: leave without tearing Python down under them.
-        os._exit(EX_TEMPFAIL)
-    return 0
+    stopping = threading.Event()
+    house = threading.Thread(
+        target=_keep_house, args=(desk.ledger, announcer.relay, config.intake.ledger_days), daemon=True
+    )
+    teller = threading.Thread(target=_tell_held, args=(announcer, stopping), daemon=True)
 
+    def ended() -> None:
+        stopping.set()
+        _sync(desk.ledger)
+        teller.join(TELLER_SECONDS)
 
-def _ready(name: str, *threads: threading.Thread) -> None:
-    for thread in threads:
-        thread.start()  # not sooner: while the socket is made, the umask of the whole process is a narrow one
-    log.info("listening on %s", name)
-    sd_notify("READY=1")
-
-
-def _report(problems: list[str]) -> int:
-    for problem in problems:
-        click.echo(problem, err=True)
-    if not problems:
-        click.echo("Settings, keys, folders and the way notices leave are in order.")
-    return EX_CONFIG if problems else 0
+    return serving.serve(name, lambda socket, ready: run(intake, socket, ready), intake.load, (house, teller), ended)
 
 
 def _keep_house(ledger: Ledger, relay: Relay, ledger_days: int) -> None:
