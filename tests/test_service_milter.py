@@ -17,7 +17,8 @@ from click.testing import CliRunner
 
 from messenger.tunnel import SenderKey
 from messenger_milter import socket_file
-from messenger_milter.service import EX_CONFIG, main
+from messenger_milter.service import main
+from messenger_milter.serving import EX_CONFIG
 from messenger_milter.socket_file import SocketError
 
 from .milter_fixtures import ORIGINAL, SENDER, TUNNEL, Answer, Mta, Process, Site, pair, running, write_pair

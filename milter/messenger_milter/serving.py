@@ -1,4 +1,4 @@
-"""Run a milter as a process: hold its socket, answer until told to stop, finish what is in hand, give an exit status."""
+"""Run a milter as a process: hold its socket, answer until told to stop, finish what is in hand, then leave."""
 
 from __future__ import annotations
 
