@@ -137,6 +137,8 @@ def _extension(certificate: x509.Certificate, kind: type[T]) -> T | None:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError(str(error)) from error
 
 
 def _written(certificate: x509.Certificate) -> list[str]:
@@ -147,9 +149,7 @@ def _written(certificate: x509.Certificate) -> list[str]:
         found += [
             one.value[2:].decode()
             for one in names.get_values_for_type(x509.OtherName)
-            if one.type_id == _SMTP_UTF8_MAILBOX
-            and one.value[:1] == bytes((_UTF8_STRING,))
-            and one.value[1:2] < b"\x80"
+            if one.type_id == _SMTP_UTF8_MAILBOX and one.value[:1] == _UTF8_STRING and one.value[1:2] < b"\x80"
         ]
     subject = certificate.subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)
     return found or [str(one.value) for one in subject]
