@@ -23,8 +23,8 @@ PAGE = "<html lang='en'><title>x</title><p>x</p>"
 ATTEMPTS = """
 import os, socket, sys, threading
 from pathlib import Path
-from messenger_pdfotp.confinement import shut_in
-assert shut_in([Path("/usr"), Path(sys.base_prefix), Path(sys.prefix)]) == []
+from messenger_pdfotp.confinement import Shelter
+assert Shelter([Path("/usr"), Path(sys.base_prefix), Path(sys.prefix)]).shut_in() == []
 def attempt(name, act):
     try:
         act()
@@ -85,11 +85,21 @@ def test_each_document_is_laid_out_in_a_process_of_its_own_that_is_gone_afterwar
     assert Path(f"/proc/{parent}/task/{parent}/children").read_text() == ""
 
 
-def _too_much_memory(_job):
+def test_each_document_is_laid_out_by_its_own_style_sheet_however_many_there_were(renderer):
+    sheets = [
+        f"p + p {{ break-before: {('page', 'auto')[n % 2]}; z-index: {n} }}" for n in range(render_worker.SHEETS + 2)
+    ]
+
+    pages = [renderer.render(PAGE + "<p>y</p>", sheet, "00").pages for sheet in [*sheets, sheets[0]]]
+
+    assert pages == [2, 1] * (len(sheets) // 2) + [2]
+
+
+def _too_much_memory(_job, _known):
     return bytearray(2 * render_worker.MEMORY)
 
 
-def _too_long(_job):
+def _too_long(_job, _known):
     while True:
         pass
 
@@ -97,7 +107,7 @@ def _too_long(_job):
 class _TooLarge:
     pages = ()
 
-    def __init__(self, _job) -> None:
+    def __init__(self, _job, _known) -> None:
         pass
 
     def write_pdf(self, **_) -> bytes:
@@ -114,7 +124,7 @@ def test_a_child_beyond_a_limit_ends_and_it_is_known_which(work, reason, monkeyp
     monkeypatch.setattr(render_worker, "OUTPUT", 1000)
     monkeypatch.setattr(render_worker, "_render", work)
 
-    about, content = render_worker._in_a_child({"html": PAGE, "css": "", "id": "00"})
+    about, content = render_worker._in_a_child({"html": PAGE, "css": "", "id": "00"}, render_worker.Known())
 
     assert content == b""
     assert reason in renderer_module._reason(about["ended"])

@@ -15,22 +15,27 @@ import re
 import resource
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import weasyprint  # type: ignore[import-untyped]
 from weasyprint.pdf import fonts  # type: ignore[import-untyped]
+from weasyprint.text.ffi import ffi, fontconfig, gobject, pangoft2  # type: ignore[import-untyped]
+from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
 
 from messenger.child_process import FRAME, read, write
 
-from .confinement import shut_in
+from .confinement import Shelter
 
 CPU_SECONDS = 20
 MEMORY = 1024 * 2**20
 OUTPUT = 100 * 2**20
 #: How a child ends that couldn't do its work.
 ENDED_MEMORY, ENDED_ERROR, ENDED_SIZE = 3, 4, 5
+#: So many style sheets are kept.
+SHEETS = 8
 #: Fonts and what names them; Python's own modules, some of which are loaded late.
 READABLE = ("/usr", "/lib", "/lib64", "/etc/fonts", "/var/cache/fontconfig", sys.prefix, sys.base_prefix)
 
@@ -47,26 +52,29 @@ def main() -> None:
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _quicken()
-    _render({"html": WARM, "css": WARM_SHEET}).write_pdf(pdf_tags=True, pdf_variant="pdf/ua-1")
+    known = Known()
+    _render({"html": WARM, "css": WARM_SHEET}, known).write_pdf(pdf_tags=True, pdf_variant="pdf/ua-1")
     # What is there now stays where it is: a child that ends soon has nothing to gain from looking for garbage, and
     # would copy every page it looks at.
     gc.collect()
     gc.freeze()
     gc.disable()
+    _wait_for_threads()
     while head := read(FRAME.size):
         length, _ = FRAME.unpack(head)
         job = json.loads(read(length))
-        about, content = _in_a_child(job)
+        about, content = _in_a_child(job, known)
         text = json.dumps(about).encode("ascii")
         write(FRAME.pack(len(text), len(content)) + text)
         write(content)
 
 
-#: A page of the kind that comes, with letters of many scripts: modules, fonts and tables are loaded before the first
-#: child starts, or each would load them again.
+#: A page of the kind that comes, with letters of many scripts and a picture: modules, fonts and tables are loaded
+#: before the first child starts, or each would load them again.
 WARM = """<html lang="en"><title>a</title><p class="brand">a</p><h1>a</h1>
 <table><tr><th scope="row">a<td>a <bdi>b</bdi></table>
-<p>a <b>b</b> <i>c</i> <tt>d</tt> <a href="https://example.org/">e</a>
+<p style="color: #000">a <img src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42\
+mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==" alt="a"> <b>b</b> <i>c</i> <tt>d</tt> <a href="https://example.org/">e</a>
 \u05d0 \u0627 \u0e01 \u0905 \u4e2d \u3042 \uac00 \U0001f600"""
 WARM_SHEET = """@page { @bottom-right { content: counter(page) "/" counter(pages) } }
 html { font-family: "Noto Sans", "Noto Sans Arabic", "Noto Sans CJK SC", "DejaVu Sans", sans-serif }
@@ -88,13 +96,14 @@ def _quicken() -> None:
     fonts.ffi.new = new
 
 
-def _in_a_child(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _in_a_child(job: dict[str, Any], known: Known) -> tuple[dict[str, Any], bytes]:
     """Make the PDF in a process of its own; returns what became of it, and the PDF."""
+    known.sheet(job["css"])
     result = os.memfd_create("pdf", os.MFD_CLOEXEC)
     try:
         child = os.fork()
         if not child:
-            os._exit(_work(job, result))
+            os._exit(_work(job, known, result))
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
         if code:
@@ -107,15 +116,15 @@ def _in_a_child(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         os.close(result)
 
 
-def _work(job: dict[str, Any], result: int) -> int:
+def _work(job: dict[str, Any], known: Known, result: int) -> int:
     try:
         _limit()
+        missing = known.shelter.shut_in()
         os.closerange(3, result)
         os.closerange(result + 1, 256)
         os.close(0)
         os.close(1)
-        missing = shut_in(map(Path, READABLE))
-        document = _render(job)
+        document = _render(job, known)
         content = document.write_pdf(pdf_tags=True, pdf_variant="pdf/ua-1", pdf_identifier=bytes.fromhex(job["id"]))
         about = json.dumps({"pages": len(document.pages), "unconfined": missing}).encode("ascii")
         with os.fdopen(result, "wb") as file:
@@ -129,10 +138,51 @@ def _work(job: dict[str, Any], result: int) -> int:
     return 0
 
 
-def _render(job: dict[str, Any]) -> Any:
-    sheet = weasyprint.CSS(string=job["css"], url_fetcher=_Fetcher())
-    page = weasyprint.HTML(string=job["html"], url_fetcher=_Fetcher(), base_url=None)
-    return page.render(stylesheets=[sheet], presentational_hints=True)
+def _render(job: dict[str, Any], known: Known) -> Any:
+    page = weasyprint.HTML(string=job["html"], url_fetcher=known.fetcher, base_url=None)
+    return page.render(
+        stylesheets=[known.sheet(job["css"])], presentational_hints=True, font_config=_Fonts(known.fonts)
+    )
+
+
+def _wait_for_threads() -> None:
+    """Return when this process has one thread: one of Pango's that held a lock would hold it for ever in a child."""
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:  # noqa: PTH208
+        time.sleep(0.01)
+
+
+class Known:
+    """What is made once for all children: their walls, the list of fonts, our style sheets. Nothing of any mail."""
+
+    def __init__(self) -> None:
+        self.fetcher = _Fetcher()
+        self.shelter = Shelter(map(Path, READABLE))
+        self.fonts = fontconfig.FcInitLoadConfigAndFonts()
+        self._sheets: dict[str, Any] = {}
+
+    def sheet(self, css: str) -> Any:
+        """Return *css* as WeasyPrint reads it; there are as many as languages."""
+        if css not in self._sheets:
+            if len(self._sheets) >= SHEETS:
+                self._sheets.clear()
+            self._sheets[css] = weasyprint.CSS(string=css, url_fetcher=self.fetcher)
+        return self._sheets[css]
+
+
+class _Fonts(FontConfiguration):  # type: ignore[misc]
+    """WeasyPrint's own with fonts that are listed already.
+
+    Only the list is shared: a map of Pango's has a thread that finds fonts, and a child would wait for it in vain.
+    """
+
+    def __init__(self, known: Any) -> None:
+        self._config = known
+        self.font_map = ffi.gc(pangoft2.pango_ft2_font_map_new(), gobject.g_object_unref)
+        pangoft2.pango_fc_font_map_set_config(ffi.cast("PangoFcFontMap *", self.font_map), known)
+        self.strut_layouts: dict[Any, Any] = {}
+        self.font_features: dict[Any, Any] = {}
 
 
 class _Fetcher(weasyprint.URLFetcher):  # type: ignore[misc]
