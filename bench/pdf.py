@@ -24,7 +24,6 @@ from demo.postfix import PrivatePostfix
 from messenger import message, pdf_password
 from messenger.pdf_job import PdfJob
 from messenger.pdf_spool import Spool
-from messenger_pdfotp import make as making
 from messenger_pdfotp.make import Wishes, make
 from messenger_pdfotp.page import Contents, paper
 from messenger_pdfotp.renderer import Renderer
@@ -89,7 +88,7 @@ def _other(raw: bytes, number: int) -> PdfJob:
 def _page(one: PdfJob):  # type: ignore[no-untyped-def]
     mail = message.read(one.raw)
     listed = tuple(part for part in mail.attachments if not part.inline)
-    return paper(Contents(mail, message.printed(one.raw), listed, True), one, SITE, making.ACCENT)
+    return paper(Contents(mail, message.printed(one.raw), listed, True), one, SITE)
 
 
 def _plainly(page) -> None:  # type: ignore[no-untyped-def]

@@ -8,6 +8,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -15,7 +16,7 @@ from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
 from . import envelope, visible
-from .colours import OURS, Accents
+from .colours import OURS, Accents, accents
 from .notice_mail import mailbox, unstructured
 from .notice_texts import SOURCE, speaks
 
@@ -38,6 +39,45 @@ class Site:
     templates: Path | None = None
     time_zone: str = "UTC"
     accents: Accents = OURS
+
+
+class Named(Protocol):
+    """What the settings say of a site: their section [site]."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def portal_url(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def colour(self) -> str: ...
+    @property
+    def colour_dark(self) -> str: ...
+
+
+class Sending(Protocol):
+    """What the settings say of mails of ours: their section [notice]."""
+
+    @property
+    def mail_from(self) -> str: ...
+    @property
+    def templates(self) -> Path | None: ...
+
+
+def site_of(site: Named, notice: Sending) -> Site:
+    """Return what all mails of ours say about this site."""
+    return Site(
+        name=site.name,
+        portal_url=site.portal_url,
+        notice_from=notice.mail_from,
+        language=site.language,
+        templates=notice.templates,
+        time_zone=site.time_zone,
+        accents=accents(site.colour, site.colour_dark),
+    )
 
 
 def for_person(site: Site, language: str, time_zone: str) -> Site:

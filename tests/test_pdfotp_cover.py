@@ -6,10 +6,12 @@ import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import policy
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from messenger.colours import accents
 from messenger.notice_texts import NoticeError
 from messenger.tunnel.certificates import make_pair
 from messenger_pdfotp import cover, signing
@@ -55,6 +57,18 @@ def test_it_names_the_sender_the_pdf_and_three_ways_to_its_password_and_nothing_
     assert made["To"] == ADDRESS
     assert made["Auto-Submitted"] == "auto-generated"
     assert "secret" not in made["Subject"]
+
+
+def test_it_has_the_colours_of_the_site_light_and_dark_and_the_head_of_the_notice():
+    site = replace(SITE, accents=accents("#8a1c4a", ""))
+    ours = Path(cover.envelope.__file__).parent / "templates"
+
+    html = parsed(cover.cover(job(mail()), PDF, site, NOW)).get_body(("html",)).get_content()
+
+    assert "background: #8a1c4a" in html
+    assert f".go {{ background: {site.accents.dark.colour} !important" in html
+    assert "#0f5c66" not in html
+    assert (ours / "mail-head.html").read_text().partition("\n")[2] in (ours / "notice.html").read_text()
 
 
 def test_the_same_pdf_has_the_same_message_id_and_another_recipient_another():

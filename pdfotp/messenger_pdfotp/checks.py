@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from messenger import pdf_password
+from messenger import letterhead, pdf_password
 from messenger.config import Config
 from messenger.errors import MessengerError
 from messenger.letterhead import Site
@@ -44,14 +44,7 @@ def _checks(config: Config) -> Iterator[Callable[[], object]]:
 
 def site_of(config: Config) -> Site:
     """What PDFs and their mails say about this site."""
-    return Site(
-        config.site.name,
-        config.site.portal_url,
-        config.notice.mail_from,
-        config.site.language,
-        config.notice.templates,
-        config.site.time_zone,
-    )
+    return letterhead.site_of(config.site, config.notice)
 
 
 def _failure(check: Callable[[], object]) -> Iterator[str]:

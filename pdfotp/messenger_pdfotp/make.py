@@ -16,7 +16,7 @@ from messenger.letterhead import Site
 from messenger.message import Message, Part, Printed
 from messenger.pdf_job import PdfJob
 
-from .page import ACCENT, Contents, paper
+from .page import Contents, paper
 from .protect import File, protect
 from .renderer import Rendered, Renderer, RenderError
 
@@ -37,7 +37,6 @@ WITH_ORIGINAL = ("cut", "bare")
 class Wishes:
     """What the settings say about PDFs."""
 
-    accent: str = ACCENT
     #: Put the mail itself in, as message.eml.
     original: bool = False
     #: Larger mails leave their files in the portal (bytes of the whole mail).
@@ -96,7 +95,7 @@ def _lay_out(
         contents = Contents(mail, body, listed, inside, fallback)
         if fallback == "bare":
             contents = replace(contents, message=_short(mail), files=listed[:100])
-        page = paper(contents, job, site, wishes.accent)
+        page = paper(contents, job, site)
         try:
             return renderer.render(page.html, page.css, identifier), fallback
         except RenderError as refused:

@@ -5,9 +5,8 @@ What a sender wrote is escaped, or was sanitised before it came here. Knows no f
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from babel.units import format_unit
 
@@ -18,13 +17,12 @@ from messenger.message import Message, Part, Person, Printed
 from messenger.notice_texts import environment, render
 from messenger.pdf_job import PdfJob
 
+from .paragraphs import decided, direction_of, paragraphs
+
 HTML, SHEET = "pdf.html", "pdf.css"
 SUBJECT_CHARACTERS = 500
 #: Of a list of thousands nobody reads more.
 PEOPLE = 50
-ACCENT = "#0f5c66"
-#: Written from right to left, as Unicode says it of the first letter that has a direction.
-_RIGHT_TO_LEFT = ("R", "AL")
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,12 @@ class Contents:
     fallback: str = ""
 
 
-def paper(contents: Contents, job: PdfJob, site: Site, accent: str = ACCENT) -> Paper:
+def paper(contents: Contents, job: PdfJob, site: Site) -> Paper:
     """Return the document; *site* as it speaks to the recipient. Raises NoticeError for a broken template."""
     message = contents.message
+    body = contents.body
+    if body.html.strip():
+        body = replace(body, html=paragraphs(body.html) if body.plain else decided(body.html))
     subject = visible.line(message.subject, SUBJECT_CHARACTERS)
     values = {
         "site": site,
@@ -70,25 +71,16 @@ def paper(contents: Contents, job: PdfJob, site: Site, accent: str = ACCENT) -> 
         "reference": reference(job.digest),
         "fallback": contents.fallback,
         "bare": contents.fallback in ("cut", "bare"),
-        "body": contents.body,
-        "body_direction": contents.body.direction or direction_of(message.text),
+        "body": body,
+        "body_direction": body.direction if body.direction in ("ltr", "rtl") else direction_of(message.text),
         "files": [File(part.filename, size_words(part.size, site.language)) for part in contents.files],
         "files_inside": contents.files_inside,
         "portal_url": site.portal_url,
         "reply_url": job.reply_url,
     }
     texts = environment(site.templates, site.language)
-    sheet = f":root {{ --accent: {accent} }}\n" + render(texts, SHEET, {"site": site})
+    sheet = f":root {{ --accent: {site.accents.light.colour} }}\n" + render(texts, SHEET, {"site": site})
     return Paper(render(texts, HTML, values), sheet)
-
-
-def direction_of(text: str) -> str:
-    """Return "rtl" where the first letter with a direction is of a script written from the right, else "ltr"."""
-    for character in text[:2000]:
-        kind = unicodedata.bidirectional(character)
-        if kind in ("L", *_RIGHT_TO_LEFT):
-            return "ltr" if kind == "L" else "rtl"
-    return "ltr"
 
 
 def size_words(octets: int, language: str) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,12 @@ class RenderError(MessengerError):
     """The document can't be laid out within the limits, or at all."""
 
 
+class Stopped(MessengerError):
+    """The service is told to stop: whoever comes next lays the document out."""
+
+    temporary = True
+
+
 @dataclass(frozen=True)
 class Rendered:
     content: bytes
@@ -42,6 +50,7 @@ class Renderer:
     def __init__(self, wall_seconds: float = WALL_SECONDS) -> None:
         self._wall_seconds = wall_seconds
         self._child: Child | None = None
+        self._stopped = False
 
     def start(self) -> None:
         """Start the process now rather than for the first document."""
@@ -50,9 +59,10 @@ class Renderer:
             self._child = Child(render_worker.__name__, PATH)
 
     def render(self, html: str, css: str, identifier: str) -> Rendered:
-        """Return the PDF; *identifier* (hexadecimal) makes the same document the same PDF. Raises RenderError."""
+        """Return the PDF; *identifier* (hex) makes the same document the same PDF. Raises RenderError, Stopped."""
         self.start()
         assert self._child is not None
+        self._unless_stopped()
         head = json.dumps({"html": html, "css": css, "id": identifier}).encode("ascii")
         deadline = time.monotonic() + self._wall_seconds
         try:
@@ -60,13 +70,27 @@ class Renderer:
             about = json.loads(answer)
         except (ChildError, OSError, ValueError) as error:
             self.close()
+            self._unless_stopped()
             raise RenderError(f"no PDF came within {self._wall_seconds:.0f} seconds: {error}") from error
         except BaseException:
             self.close()  # an answer may come yet, and must not be taken for that of the next mail
             raise
         if "ended" in about:
+            self._unless_stopped()
             raise RenderError(_reason(about["ended"]))
         return Rendered(content, about["pages"], tuple(about["unconfined"]))
+
+    def stop(self) -> None:
+        """End what is being laid out, from a signal handler, too; from now on all ends with Stopped."""
+        self._stopped = True
+        # Not yet waited for, so the number is still its own.
+        if self._child is not None and self._child.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.process.pid, signal.SIGKILL)
+
+    def _unless_stopped(self) -> None:
+        if self._stopped:
+            raise Stopped("the service stops; the PDF is made after its next start")
 
     def close(self) -> None:
         if self._child is not None:

@@ -25,7 +25,6 @@ from messenger.submission import Route, submit
 
 from . import alarm, checks, signing
 from .make import Wishes
-from .page import ACCENT
 from .renderer import Renderer
 from .work import Bench, work
 
@@ -64,9 +63,16 @@ def main(path: Path | None, only_check: bool, once: bool) -> None:
         click.echo("Settings, keys, the spool and the renderer are in order.")
         return
     stopping = threading.Event()
+    renderer = Renderer()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        # A hard mail is laid out again and again, each time more simply; nobody waits for that.
+        renderer.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    serve(config, stopping, once)
+        signal.signal(number, stop)
+    serve(config, renderer, stopping, once)
 
 
 def quiet() -> None:
@@ -85,7 +91,7 @@ def bench_of(config: settings.Config, renderer: Renderer) -> Bench:
         site=site,
         key=pdf_password.load_key(pdf.key),
         symbols=pdf.password_symbols,
-        wishes=Wishes(config.site.colour or ACCENT, pdf.original, pdf.files_limit or sys.maxsize),
+        wishes=Wishes(pdf.original, pdf.files_limit or sys.maxsize),
         tries=pdf.tries,
         renderer=renderer,
         submit=lambda mail, to: submit(mail, notice.mail_from, (to,), route),
@@ -94,10 +100,9 @@ def bench_of(config: settings.Config, renderer: Renderer) -> Bench:
     )
 
 
-def serve(config: settings.Config, stopping: threading.Event, once: bool = False) -> None:
-    """Work until *stopping* is set; with *once* until nothing is due."""
+def serve(config: settings.Config, renderer: Renderer, stopping: threading.Event, once: bool = False) -> None:
+    """Work until *stopping* is set; with *once* until nothing is due. Ends *renderer*."""
     # The renderer's process is a copy of what this one is when it starts: before the key is read.
-    renderer = Renderer()
     renderer.start()
     spool = Spool(config.pdf.spool)
     bench = bench_of(config, renderer)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from messenger import account_letter, colours, message, receipt
+from messenger import account_letter, letterhead, message, receipt
 from messenger.errors import MessengerError
 from messenger.letterhead import Site
 from messenger.link import load_key
@@ -45,15 +45,7 @@ def problems(config: Config) -> list[str]:
 
 def site_of(config: Config) -> Site:
     """What letters about accounts say about this site."""
-    return Site(
-        name=config.site.name,
-        portal_url=config.site.portal_url,
-        notice_from=config.notice.mail_from,
-        language=config.site.language,
-        templates=config.notice.templates,
-        time_zone=config.site.time_zone,
-        accents=colours.accents(config.site.colour, config.site.colour_dark),
-    )
+    return letterhead.site_of(config.site, config.notice)
 
 
 def sanitiser() -> Iterator[str]:
