@@ -11,10 +11,12 @@ from messenger.mailbox import mailbox_of
 from messenger.pdf_record import Record
 from messenger.pdf_spool import JOB_OCTETS, Tries
 from messenger_pdfotp import service
+from messenger_pdfotp.make import Wishes, make
 
-from .pdf_fixtures import job, mail, renderer
+from .pdf_fixtures import PASSWORD, SITE, job, mail, opened, renderer, with_files
 from .reader_fixtures import ALICE, BOB, KEY
 from .test_pdf_password_pages import DIGEST, sent, shown, site
+from .test_pdfotp_make import Blank
 from .test_pdfotp_work import JOB, NOW, desk
 
 __all__ = ["desk", "renderer", "site"]
@@ -57,14 +59,14 @@ def test_no_odd_file_among_the_records_stops_a_page_nor_the_help_desk(site):
     contents = [json.dumps(asdict(RECORD) | odd) for odd in FIELDS] + ["", "[]", '"pdf_id"', "[" * 9000, "9" * 8000]
 
     makes = [*ODD.values(), *(lambda path, _, text=text: path.write_text(text) for text in contents)]
-    for make in makes:
+    for lay in makes:
         path.rmdir() if path.is_dir() else path.unlink()
-        make(path, bobs)
+        lay(path, bobs)
 
         answers = [site.get(browser, page) for page in ("/pdfs", f"/pdfs/{pdf_id}", f"/pdfs/{pdf_id}/answer")]
         found = pdf_record.find(folder, pdf_id)  # what the help desk asks
 
-        assert [one.status_code for one in answers] == [200, 404, 404], make
+        assert [one.status_code for one in answers] == [200, 404, 404], lay
         assert [shown(one.text) for one in answers] == ["", "", ""]
         assert found is None
 
@@ -175,3 +177,35 @@ def test_what_cannot_be_tidied_away_or_tried_stops_neither_the_service_nor_the_n
 
     assert sorted(worked) == sorted([JOB.pdf_id, other.pdf_id])
     assert "a fault of ours" in caplog.text
+
+
+def test_a_link_for_another_address_or_one_that_was_tampered_with_shows_nothing(site):
+    theirs, browser = sent(site, BOB), site.browser()
+    site.sign_up(browser)
+    token = site.token(BOB)
+    tampered = [
+        token[:20] + ("A" if token[20] != "A" else "B") + token[21:],
+        token[:-1] + "2",
+        token[:-5] + "1",
+        "x" * 400,
+    ]
+
+    for one in (token, *tampered):
+        for path in (f"/l/{one}/{theirs}", f"/l/{one}/{theirs}/answer"):
+            page = site.get(browser, path, follow_redirects=True)
+            assert shown(page.text) == ""
+            assert "A secret plan" not in page.text
+    stranger = site.browser()
+    for one in tampered:
+        led = site.get(stranger, f"/l/{one}/{theirs}", follow_redirects=True)
+        assert led.request.path == "/login"
+
+
+@pytest.mark.parametrize("kind", [b"a b(#c/\xff\x80 d", b"app/" + b"#0(<" * 100, "app/\u00e4\u202e".encode(), b"a/\0b"])
+def test_an_attachment_of_any_kind_goes_into_the_pdf(kind):
+    raw = with_files(("a.bin", b"x")).replace(b"application/octet-stream", kind)
+
+    made = make(job(raw), SITE, PASSWORD, Blank(), Wishes())
+
+    with opened(made.content) as inside:
+        assert [spec.get_file().read_bytes() for spec in inside.attachments.values()] == [b"x"]
