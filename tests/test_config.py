@@ -295,9 +295,10 @@ def test_the_option_wins_over_the_environment_and_that_over_etc(tmp_path, monkey
 
 def test_lines_are_found_past_comments_lists_and_long_texts():
     text = '# [no]\na.b = [ # ]\n  "]", {x = 1},\n]\n[t] # [u]\n'
-    text += 'long = """\nkey = 1\n[v]\\"""\n"""\n"q.k" = \'#\'\n[[t.list]]\nc=1\n'
+    text += 'long = """\nkey = 1\n[v]\\"""\n"""\n"q.k" = \'#\'\n[[t.list]]\nc=1\n[t.list.d]\ne=1\n[[t.list]]\nc=2\n'
 
     assert places(text) == {
         ("a",): 2, ("a", "b"): 2, ("t",): 5, ("t", "long"): 6, ("t", "q.k"): 10, ("t", "list"): 11,
-        ("t", "list", "c"): 12,
+        ("t", "list", "0"): 11, ("t", "list", "0", "c"): 12, ("t", "list", "0", "d"): 13,
+        ("t", "list", "0", "d", "e"): 14, ("t", "list", "1"): 15, ("t", "list", "1", "c"): 16,
     }  # fmt: skip
