@@ -79,8 +79,13 @@ class Server:
         answer = self._answer(command, usual)
         self._say(client, answer)
         if command == "DATA" and answer.startswith("354"):
-            self.mails.append(b"".join(iter(lines.readline, b".\r\n")))
-            self._say(client, self._answer("end", "250 queued"))
+            mail = b""
+            for line in lines:
+                if line == b".\r\n":
+                    self.mails.append(mail)
+                    self._say(client, self._answer("end", "250 queued"))
+                    break
+                mail += line
 
     def _answer(self, command, usual):
         return next((reply for start, reply in self.answers.items() if command.startswith(start)), usual)
