@@ -12,6 +12,7 @@ import pytest
 from messenger import cache_folder, pdf_password, pdf_record
 from messenger.cli import cleanup_steps
 from messenger.cli.files import locked
+from messenger.mailbox import remove
 from messenger.pdf_record import Record
 
 from .account_commands_fixtures import desk_fixture, text_of  # noqa: F401
@@ -212,6 +213,25 @@ def test_what_is_known_of_a_pdf_goes_with_its_message_once_its_password_is_shown
     assert (now["messages"], now["pdfs"], left) == (1, 1, 2)
     assert (after["messages"], after["pdfs"]) == (2, 2)
     assert after["mailboxes"] or [*(folder / "pdfs").iterdir()] == []
+
+
+def test_a_password_that_is_shown_for_ever_keeps_its_record_and_an_empty_mailbox_until_the_person_is_deleted(desk):
+    settle(desk, password_days=0)
+    box = desk.mailbox("anna@example.net")
+    folder = box.root.parent
+    pdf_record.keep(
+        folder,
+        Record(
+            pdf_id := pdf_password.id_of("0b" * 32, "anna@example.net"), "0b" * 32, 0, days_ago(4000), "b@c.example"
+        ),
+    )
+
+    found = counts(desk)
+    kept = [record.pdf_id for record in pdf_record.every(folder)]
+    remove(desk.config().mail.root, "example.net", "anna")
+
+    assert (found["pdfs"], found["mailboxes"], kept) == (0, 0, [pdf_id])
+    assert not folder.exists()
 
 
 def test_caches_and_removals_that_were_left_behind_go(desk):
