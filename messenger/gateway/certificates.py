@@ -82,26 +82,33 @@ class Certificates:
         return known if known is not None and known.stamp == stamp else _File(stamp, _read(self._folder / name))
 
 
-def sender_key(folder: Path, address: str, now: datetime | None = None) -> SenderKey | None:
-    """The pair ADDRESS.pem, ADDRESS.key of a ``normal`` *address* in *folder*; None if none is there, or valid *now*.
+class SigningKeys:
+    """Pairs ADDRESS.pem, ADDRESS.key of senders inside, read again when changed. For any number of threads."""
 
-    Raises KeyFileError (temporary) for one that can't be used.
-    """
-    if "/" in address or address.startswith("."):  # RFC 5321 has a slash in local parts, and it names no folder here
-        return None
-    pair = folder / f"{address}.pem", folder / f"{address}.key"
-    try:
-        stamps = [_stamp(path.stat()) for path in pair]
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise KeyFileError(f"{pair[0]}: cannot be read ({error.strerror}); its group must be the gateway's") from error
-    key = _loaded(*pair, *stamps)
-    certificate = key.certificate
-    if now is not None and not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, address: str, now: datetime) -> SenderKey | None:
+        """The pair of a ``normal`` *address*; None if none is there, or valid at *now* (with a zone).
+
+        Raises KeyFileError (temporary) for one that can't be used.
+        """
+        if "/" in address or address.startswith("."):  # RFC 5321 has a slash in local parts; it names no folder here
+            return None
+        pair = self._folder / f"{address}.pem", self._folder / f"{address}.key"
+        try:
+            stamps = [_stamp(path.stat()) for path in pair]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            text = f"{pair[0]}: cannot be read ({error.strerror}); its group must be the gateway's"
+            raise KeyFileError(text) from error
+        key = _loaded(*pair, *stamps)
+        certificate = key.certificate
+        if certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            return key
         log.warning("%s: not valid today, so mail of %s is not signed; put its new certificate there", pair[0], address)
         return None
-    return key
 
 
 @lru_cache(64)

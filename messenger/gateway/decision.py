@@ -4,13 +4,12 @@ Knows what settings, rules and keys together mean (docs/policy.md). Knows no fil
 hands in what looks those up. Where anything says that a mail must be protected, clear text is no answer.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..envelope import AddressError, normal
-from ..message import headers
+from . import subject
 from .values import Choice, Decision, EncryptMode, Judgement, Result, Rule, Seen, Setting, Way
 
 _READ_RECEIPT = "read-receipt"
@@ -84,21 +83,15 @@ def outside(address: str, own_domains: Collection[str]) -> bool:
 
 def trigger_words(seen: Seen, rules: Iterable[Rule]) -> tuple[str, ...]:
     """The words of *rules* in the subject that are to be taken out, spelled as they are there, each once."""
-    subjects = [headers.text(value).strip() for value in seen.values("Subject")]
+    texts = [subject.text(value) for value in seen.values("Subject")]
     found = (
         hit
         for rule in rules
         if rule.remove_subject
-        for word in rule.subject
-        for subject in subjects
-        for hit in _hits(subject, word, rule.subject_at)
+        for text in texts
+        for hit in subject.hits(text, rule.subject, rule.subject_at)
     )
     return tuple(dict.fromkeys(found))
-
-
-def _hits(subject: str, word: str, place: str) -> list[str]:
-    begin, end = r"\A" if place == "start" else "", r"\Z" if place == "end" else ""
-    return re.findall(f"{begin}{re.escape(word)}{end}", subject, re.IGNORECASE)
 
 
 def _one(seen: Seen, recipient: str, ground: Ground) -> tuple[Choice, Judgement | None]:
