@@ -26,11 +26,18 @@ PIPELINED = 32
 #: How much of what a program complains of goes to the log.
 COMPLAINT_CHARACTERS = 400
 
+_TOO_LARGE = re.compile(r"\b552\b|\b5\.3\.4\b|message file too big")
+
 
 class SubmissionError(MessengerError):
     """The mail system didn't take the mail."""
 
     temporary = True
+
+    @property
+    def too_large(self) -> bool:
+        """Whether it takes no mail of that size, so that trying again won't help (RFC 1870; postdrop(1))."""
+        return _TOO_LARGE.search(str(self)) is not None
 
 
 class SubmissionUnclear(SubmissionError):
