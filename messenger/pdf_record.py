@@ -8,7 +8,8 @@ import json
 import logging
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from secrets import token_hex
@@ -60,9 +61,15 @@ class Record:
 
 
 def keep(folder: Path, record: Record) -> bool:
-    """Write a new *record* for the person whose *folder* this is; False if there is one of that id."""
+    """Write a new *record* for the person whose *folder* this is; False if there is one of that id.
+
+    Either way it is on disk when this returns. Raises RecordError.
+    """
     # One that can't be used is none: with it nobody would be shown the password.
     if find(folder, record.pdf_id) is not None:
+        # Who wrote it may have been stopped before its name was on disk.
+        with _errors(folder):
+            _sync(folder / FOLDER)
         return False
     _write(_path(folder, record.pdf_id), record)
     return True
@@ -148,7 +155,7 @@ def _check(record: Record) -> None:
 
 def _write(path: Path, record: Record) -> None:
     temporary = path.with_name(f".{path.stem}.{token_hex(8)}")
-    try:
+    with _errors(path):
         make_folder(path.parent)
         try:
             with os.fdopen(
@@ -161,10 +168,20 @@ def _write(path: Path, record: Record) -> None:
             temporary.rename(path)
         finally:
             temporary.unlink(missing_ok=True)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RecordError(f"{path}: can't write it: {error.strerror}; the group must be able to") from error

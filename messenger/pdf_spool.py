@@ -11,7 +11,8 @@ what is in a file is pdf_job's matter.
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -111,20 +112,43 @@ class Spool:
 
     def put(self, job: PdfJob) -> bool:
         """Keep *job*, on disk when this returns. False: it was there already, or is done."""
+        with self.written(job) as put:
+            return put()
+
+    @contextmanager
+    def written(self, job: PdfJob) -> Iterator[Callable[[], bool]]:
+        """Send *job* on its way to the disk; nobody finds it until what is yielded, as ``put``, is called.
+
+        What the caller has to keep before that goes to the disk at the same time.
+        """
+        temporary = self.root / "tmp" / f"{job.pdf_id}.{token_hex(8)}"
+        writing: _Writing | None = None
+
+        def put() -> bool:
+            if writing is None:
+                return False
+            with self.errors():
+                writing.wait()
+                try:
+                    # A link, not a rename: it never replaces a file that somebody works on.
+                    os.link(temporary, self.root / "new" / job.pdf_id)
+                except FileExistsError:
+                    return False
+                finally:
+                    temporary.unlink(missing_ok=True)
+                    _sync(self.root / "new")
+            return True
+
         with self.errors():
-            if (self.root / "done" / job.pdf_id).exists() or (self.root / "failed" / job.pdf_id).exists():
-                return False
-            temporary = self.root / "tmp" / f"{job.pdf_id}.{token_hex(8)}"
-            try:
-                _write(temporary, job.to_bytes())
-                # A link, not a rename: it never replaces a file that somebody works on.
-                os.link(temporary, self.root / "new" / job.pdf_id)
-            except FileExistsError:
-                return False
-            finally:
-                temporary.unlink(missing_ok=True)
-                _sync(self.root / "new")
-        return True
+            if not any((self.root / folder / job.pdf_id).exists() for folder in ("done", "failed")):
+                writing = _Writing(temporary, job.to_bytes())
+        try:
+            yield put
+        finally:
+            if writing is not None:
+                writing.join()
+                with self.errors():
+                    temporary.unlink(missing_ok=True)
 
     def due(self, now: int) -> list[str]:
         """Return the ids of what may be tried now, the oldest first. Some of it may be in work elsewhere."""
@@ -298,6 +322,28 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+class _Writing(threading.Thread):
+    """A new file that goes to the disk while others do."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        super().__init__(name="pdf-spool")
+        self._path, self._content = path, content
+        self._error: OSError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            _write(self._path, self._content)
+        except OSError as error:
+            self._error = error
+
+    def wait(self) -> None:
+        """Return when the file is on disk; raises OSError where it isn't."""
+        self.join()
+        if self._error is not None:
+            raise self._error
 
 
 def _empty(path: Path) -> None:

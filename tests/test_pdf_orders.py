@@ -116,3 +116,28 @@ def test_a_broken_record_is_none_and_spoils_no_list(orders, content):
     assert pdf_record.find(folder, "aaaa-aaaa-aaaa-aaaa") is None
     assert [record.pdf_id for record in pdf_record.every(folder)] == [ID]
     assert pdf_record.every(folder.parent / "nobody") == []
+
+
+def test_nothing_is_found_in_the_spool_before_the_record_is_on_disk(orders, monkeypatch):
+    found = []
+    real = pdf_record.keep
+
+    def keep(*given):
+        real(*given)
+        found.append(orders.spool.due(int(NOW.timestamp())))
+
+    monkeypatch.setattr(pdf_record, "keep", keep)
+
+    orders.order(ANN, MAIL)
+
+    assert found == [[]]
+    assert orders.spool.due(int(NOW.timestamp())) == [ID]
+
+
+def test_an_order_whose_record_cannot_be_written_leaves_nothing_in_the_spool(orders):
+    (orders.folder_of(ANN) / "pdfs").write_text("not a folder")
+
+    with pytest.raises(pdf_record.RecordError):
+        orders.order(ANN, MAIL)
+
+    assert [path for path in orders.spool.root.rglob("*") if path.is_file()] == []

@@ -1,6 +1,7 @@
 """Order the PDF of one mail for one recipient: a record beside the mail, then a file in the spool.
 
-In that order: nobody is sent a PDF whose password the portal doesn't know. Takes the clock as an argument.
+In that order: nobody is sent a PDF whose password the portal doesn't know. Both are written at the same time, but the
+file is found in the spool only when the record is on disk. Takes the clock as an argument.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ class PdfOrders:
         pdf_id = pdf_password.id_of(mail.digest, to)
         sender = message.sender(mail.raw).address or mail.mail_from
         folder = self.folder_of(to)
-        pdf_record.keep(folder, Record(pdf_id, mail.digest, wanted.generation, now, sender))
-        kept = pdf_record.find(folder, pdf_id)
+        # What a first try has written counts: the portal shows the password by it.
+        record = pdf_record.find(folder, pdf_id) or Record(pdf_id, mail.digest, wanted.generation, now, sender)
         page = f"{link.url(self.portal_url, link.token(self.link_key, to, now))}/{pdf_id}"
-        self.spool.put(
-            PdfJob(
-                pdf_id=pdf_id,
-                address=to,
-                digest=mail.digest,
-                # What a first try has written counts: the portal shows the password by it.
-                generation=kept.generation if kept else wanted.generation,
-                created=now,
-                password_url=page,
-                reply_url=f"{page}/answer",
-                language=wanted.language,
-                time_zone=wanted.time_zone,
-                phrase=wanted.phrase,
-                raw=mail.raw,
-            )
+        job = PdfJob(
+            pdf_id=pdf_id,
+            address=to,
+            digest=mail.digest,
+            generation=record.generation,
+            created=now,
+            password_url=page,
+            reply_url=f"{page}/answer",
+            language=wanted.language,
+            time_zone=wanted.time_zone,
+            phrase=wanted.phrase,
+            raw=mail.raw,
         )
+        with self.spool.written(job) as put:
+            pdf_record.keep(folder, record)
+            put()
         return True
