@@ -28,7 +28,8 @@ TIMEOUT = 60
 MAX_LIST = 20_000_000  # bytes
 
 #: What a home's keys and their being disabled are written in, in GnuPG 1, 2 and 2.4 with keyboxd.
-_HOME_FILES = ("pubring.kbx", "pubring.gpg", "trustdb.gpg", "gpg.conf", "public-keys.d/pubring.db")
+_RINGS = ("pubring.kbx", "pubring.gpg", "public-keys.d/pubring.db")
+_HOME_FILES = (*_RINGS, "trustdb.gpg", "gpg.conf")
 #: Neither a lock nor a check of trust: the folder may be one that we only read.
 _GPG = ("--batch", "--no-tty", "--with-colons", "--fixed-list-mode", "--no-permission-warning")
 _GPG_READ_ONLY = ("--lock-never", "--no-auto-check-trustdb", "--trust-model", "always")
@@ -78,6 +79,10 @@ class PgpKeys:
         is_home = self._path.is_dir()
         files = [self._path / name for name in _HOME_FILES] if is_home else [self._path]
         stamp = (is_home, *map(_stamp, files))
+        if is_home and not any(stamp[1 : 1 + len(_RINGS)]):  # gpg would make one, and nobody in it has a key
+            raise PgpKeysError(
+                f"{self._path}: a GnuPG home folder was expected, found one without a keyring; name another"
+            )
         if stamp == self._stamp:
             return
         self._known = _of_keys(self._path, self._gpg) if is_home else _of_list(self._path)
