@@ -25,19 +25,20 @@ def places(text: str) -> dict[Place, int]:
     found: dict[Place, int] = {}
     arrays: dict[Place, int] = {}
     table: Place = ()
-    position, depth = 0, 0
+    position, depth, line = 0, 0, 1
     fresh = True  # at the start of a line, outside any list
     while position < len(text):
         if fresh and (match := _HEADER.match(text, position)):
             table = _table(_parts(match[2]), match[1] == "[[", arrays)
-            _note(found, table, text.count("\n", 0, match.end()) + 1)
+            _note(found, table, line)
         elif fresh and (match := _ENTRY.match(text, position)):
-            _note(found, table + _parts(match[1]), text.count("\n", 0, match.end()) + 1)
+            _note(found, table + _parts(match[1]), line)
         else:
             match = _TOKEN.match(text, position)
             if match is None:
                 return found
             depth += {"open": 1, "close": -1}.get(match.lastgroup or "", 0)
+        line += match[0].count("\n")
         fresh = match.lastgroup == "newline" and depth == 0
         position = match.end()
     return found

@@ -41,20 +41,27 @@ def parse(text: str, path: Path) -> Policy:
         found = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise PolicyError(_syntax(path, text, str(error))) from error
-    reading = Reading(path.parent, places(text))
+    reading = Reading(path.parent, {})
+    policy = _policy(found, reading)
+    if reading.errors:
+        # Finding lines takes as long as all the rest; done for who needs them.
+        reading = Reading(path.parent, places(text))
+        _policy(found, reading)
+        count = len(reading.errors)
+        summary = f"{path}: {count} error{'s' if count > 1 else ''} in the policy; mend:"
+        raise PolicyError("\n  ".join([summary, *(text for _, text in sorted(reading.errors))]))
+    return policy
+
+
+def _policy(found: dict[str, Any], reading: Reading) -> Policy:
     for name in found.keys() - set(_SECTIONS):
         reading.wrong((name,), f"[{name}]: unknown section; {advice(name, _SECTIONS)}")
-    policy = Policy(
+    return Policy(
         everywhere=_settings(found.get(Level.GLOBAL, {}), ("global",), reading),
         domains=_level(found.get(Level.DOMAIN, {}), Level.DOMAIN, reading),
         users=_level(found.get(Level.USER, {}), Level.USER, reading),
         rules=_rules(found.get("rule", []), reading),
     )
-    if reading.errors:
-        count = len(reading.errors)
-        summary = f"{path}: {count} error{'s' if count > 1 else ''} in the policy; mend:"
-        raise PolicyError("\n  ".join([summary, *(text for _, text in sorted(reading.errors))]))
-    return policy
 
 
 def target_of(level: Level, target: str) -> str:

@@ -3,7 +3,6 @@
 Knows the keys of a rule and what each may hold. What a rule means for a mail is judged elsewhere.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..config_forms import Form, is_field_name, octets
 from ..envelope import normal
+from . import patterns
 from .setting_forms import advice, domain_pattern, flag, formed, one_of, shown
 from .values import PolicyError, Result, Rule, TextPattern
 
@@ -79,24 +79,13 @@ def _party(value: Any) -> str:
     return normal(value) if "@" in value else domain_pattern(value)
 
 
-def expression(value: str) -> str | None:
-    """Return what stands between the slashes of an own expression, or None if it is none; raises PolicyError."""
-    if len(value) < 3 or not (value.startswith("/") and value.endswith("/")):
-        return None
-    try:
-        re.compile(value[1:-1])
-    except re.error as error:
-        raise PolicyError(f"{value} is no regular expression: {error}") from error
-    return value[1:-1]
-
-
 def _header(value: Any) -> Mapping[str, str]:
     if not isinstance(value, dict) or not value:
         raise ValueError(value)
     for name, pattern in value.items():
         if not is_field_name(name.replace("*", "x")) or not isinstance(pattern, str) or not pattern:
             raise PolicyError(f"{name} = {shown(pattern)}")
-        expression(pattern)
+        patterns.check(pattern)
     return MappingProxyType(dict(value))
 
 
@@ -115,8 +104,9 @@ def _text(value: Any) -> TextPattern:
     count = found.get("count", 1)
     if type(count) is not int or not 1 <= count <= _COUNT_MAX:
         raise PolicyError(f"count: expected a number from 1 to {_COUNT_MAX}, found {shown(count)}")
-    if found["pattern"] not in ("iban", "card") and expression(found["pattern"]) is None:
+    if found["pattern"] not in ("iban", "card") and patterns.expression(found["pattern"]) is None:
         raise PolicyError(f"{shown(found['pattern'])}: {advice(found['pattern'], ('iban', 'card'))}")
+    patterns.check(found["pattern"])
     return TextPattern(found["pattern"], count)
 
 
