@@ -138,11 +138,11 @@ def write_pair(path: Path, certificate, key) -> None:
 
 
 class Process:
-    """A running messenger-milter."""
+    """A running messenger-milter, or the other milter."""
 
-    def __init__(self, site: Site, *arguments: str, code: str = "") -> None:
+    def __init__(self, site: Site, *arguments: str, code: str = "", module: str = "messenger_milter.service") -> None:
         self.log = site.home / f"milter-{time.monotonic_ns()}.log"
-        command = f"{code}\nfrom messenger_milter.service import main; main()"
+        command = f"{code}\nfrom {module} import main; main()"
         with self.log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-c", command, "--config", str(site.settings), *arguments],

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+import messenger_milter.gateway_service
 import messenger_milter.service
 import messenger_reader.service
 from messenger.cli.main import commands
@@ -19,6 +20,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 TEXT = "\n".join(path.read_text() for path in DOCUMENTS)
 
 SERVICES = {
+    "messenger-gateway": messenger_milter.gateway_service.main,
     "messenger-milter": messenger_milter.service.main,
     "messenger-reader": messenger_reader.service.main,
 }

@@ -1,0 +1,213 @@
+"""The gateway's callbacks: look at mail that leaves our domains, and at no other; carry out what was decided.
+
+A mail to our own domains is accepted at DATA, one that no rule flags at the end of its header: its body never crosses
+the socket. In the mode ``observe`` nothing is ever changed, refused or asked to come again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import Milter
+
+from messenger.envelope import AddressError, Envelope, normal
+from messenger.gateway.decision import outside
+from messenger.gateway.values import Decision, Seen, Way
+
+from . import connection
+from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply, text
+from .gateway import PASSED, Outcome
+from .verdicts import Verdict
+
+log = logging.getLogger(__name__)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Border:
+    """Which mail is looked at."""
+
+    own_domains: frozenset[str]
+    #: Where tunnel mail goes: mail to one of these is one.
+    webmail_recipients: Callable[[], frozenset[str]]
+    #: Senders of notices, receipts, PDFs and tunnel mails, believed when they come from ``hosts``.
+    senders: Callable[[], frozenset[str]]
+    hosts: tuple[Network, ...]
+
+    def candidates(self, mail_from: str, rcpt_tos: Sequence[str], client: str | None) -> tuple[str, ...]:
+        """Return those of *rcpt_tos* whose copy may have to be protected. All are as ``address_of`` gives them."""
+        if not mail_from or (mail_from in self.senders() and self._ours(client)):
+            return ()
+        webmail = self.webmail_recipients()
+        return tuple(
+            address
+            for address in dict.fromkeys(rcpt_tos)
+            if address not in webmail and outside(address, self.own_domains)
+        )
+
+    def _ours(self, client: str | None) -> bool:
+        """sendmail(1) comes from 127.0.0.1 by Postfix's account (MILTER_README)."""
+        if client is None:
+            return False
+        try:
+            address = ipaddress.ip_address(client)
+        except ValueError:
+            return False
+        return any(address in network for network in self.hosts)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What a connection needs to know."""
+
+    border: Border
+    size_limit: int
+    decide: Callable[[Seen], Decision]
+    carry_out: Callable[[Envelope, Seen, Decision, Callable[[], object]], Outcome]
+    #: Called for each mail that was decided about where nothing may be changed; None: mail is changed.
+    observe: Callable[[Envelope, Seen, Decision], None] | None = None
+    #: Keeps certificates of signed mail that comes in; None: nobody asks for that.
+    harvest: Callable[[Seen], None] | None = None
+    load: Load = field(default_factory=Load)
+
+
+class Connection(connection.Connection):
+    """One SMTP connection on which mail may leave."""
+
+    ACTIONS: int = Milter.DELRCPT | Milter.CHGHDRS
+    PROTOCOL: int = (
+        Milter.P_NR_CONN
+        | Milter.P_NR_MAIL
+        | Milter.P_NR_RCPT
+        | Milter.P_NR_HDR
+        | Milter.P_HDR_LEADSPC
+        | Milter.P_NOHELO
+        | Milter.P_NOUNKNOWN
+    )
+
+    def __init__(self, context: Context, gateway: Gateway) -> None:
+        self._client: str | None = None
+        super().__init__(context, gateway.size_limit, gateway.load)
+        self._gateway = gateway
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._headers: list[tuple[str, bytes]] = []
+        self._authenticated = False
+        #: By address in its one spelling: the spellings that the client used.
+        self._given: dict[str, list[bytes]] = {}
+        self._candidates: tuple[str, ...] = ()
+
+    @guarded_without_reply
+    def connect(self, hostname: bytes, family: int, client: object = None) -> None:
+        """A client has come: remember from where."""
+        self._client = str(client[0]) if isinstance(client, tuple) and client else None
+
+    @guarded_without_reply
+    def envfrom(self, mail_from: bytes, *_parameters: bytes) -> None:
+        """MAIL FROM: a new mail begins; Postfix says here whether its client has logged in."""
+        self._forget()
+        self._mail_from = mail_from
+        self._authenticated = bool(self._context.getsymval("{auth_type}") or self._context.getsymval("{auth_authen}"))
+
+    @guarded_without_reply
+    def header(self, name: str, value: bytes) -> None:
+        """One header field: kept apart for the rules, and with the others for the copies."""
+        plain = value.replace(b"\r\n", b"\n")
+        space = b"" if self._protocol & Milter.P_HDR_LEADSPC else b" "
+        field_name = name.encode("ascii", "surrogateescape")
+        self._collect(field_name + b":" + space + plain.replace(b"\n", b"\r\n") + b"\r\n")
+        self._headers.append((name, plain.replace(b"\n", b"").strip(b" \t")))
+
+    @guarded
+    def eoh(self) -> int:
+        """The header is whole: for most mail that is enough."""
+        if self._refusal is not None:
+            return self._answer(self._refusal)
+        if not self._candidates:
+            return CONTINUE if self._signed() else self._pass()
+        seen = self._seen(None)
+        decision = self._gateway.decide(seen)
+        if decision.needs_body or decision.remove or any(one.way is not Way.CLEAR for one in decision.choices):
+            return CONTINUE
+        if self._gateway.observe:
+            self._gateway.observe(self._envelope(), seen, decision)
+        return self._pass()
+
+    def _concerns_us(self) -> bool:
+        for given in self._rcpt_tos:
+            self._given.setdefault(address_of(given), []).append(given)
+        border = self._gateway.border
+        self._candidates = border.candidates(address_of(self._mail_from), tuple(self._given), self._client)
+        return bool(self._candidates) or self._gateway.harvest is not None
+
+    def _conclude(self) -> Verdict:
+        raw = self._taken()
+        if not self._candidates:
+            if self._gateway.harvest:
+                self._gateway.harvest(self._seen(raw))
+            return PASSED
+        seen = self._seen(raw)
+        decision = self._gateway.decide(seen)
+        if self._gateway.observe:
+            self._gateway.observe(self._envelope(), seen, decision)
+            return PASSED
+        outcome = self._gateway.carry_out(self._envelope(), seen, decision, self._progress)
+        if outcome.verdict is PASSED:
+            self._edit(outcome)
+        return outcome.verdict
+
+    def _edit(self, outcome: Outcome) -> None:
+        self._delete(given for address in outcome.taken for given in self._given[address])
+        if outcome.subject is not None:
+            space = " " if self._protocol & Milter.P_HDR_LEADSPC else ""
+            self._context.chgheader("Subject", 1, space + outcome.subject.decode("utf-8", "replace"))
+
+    def _answer(self, verdict: Verdict) -> int:
+        """Who only observes stands in nobody's way, whatever went wrong."""
+        return self._pass() if self._gateway.observe else super()._answer(verdict)
+
+    def _pass(self) -> int:
+        self._load.verdicts["passed"] += 1
+        self._forget()
+        return ACCEPT
+
+    def _signed(self) -> bool:
+        """Whether a mail that comes in says that it is signed; what doesn't crosses no further."""
+        kinds = [value.lower() for name, value in self._headers if name.lower() == "content-type"]
+        return self._gateway.harvest is not None and any(
+            kind.startswith((b"multipart/signed", b"application/pkcs7-mime", b"application/x-pkcs7-mime"))
+            for kind in kinds
+        )
+
+    def _envelope(self) -> Envelope:
+        return Envelope(address_of(self._mail_from), tuple(self._given), self.queue_id)
+
+    def _seen(self, raw: bytes | None) -> Seen:
+        return Seen(
+            mail_from=address_of(self._mail_from),
+            rcpt_tos=self._candidates or tuple(self._given),
+            headers=tuple(self._headers),
+            authenticated=self._authenticated,
+            raw=raw,
+        )
+
+
+def address_of(given: bytes) -> str:
+    """The one spelling of an address; what is none of RFC 5321 stands as the client sent it."""
+    path = text(given)
+    if path.startswith("@") and ":" in path:
+        path = path.partition(":")[2]  # a source route (RFC 5321, appendix C)
+    try:
+        return normal(path.rstrip("."))
+    except AddressError:
+        return path
+
+
+def run(gateway: Gateway, name: str, ready: Callable[[], None]) -> None:
+    """Answer Postfix on the socket *name* until SIGTERM or SIGINT (``connection.run``)."""
+    connection.run(name, "messenger-gateway", lambda context: Connection(context, gateway), ready)
