@@ -6,10 +6,11 @@ hands in what looks those up. Where anything says that a mail must be protected,
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import cache
 
 from ..envelope import AddressError, normal
 from . import subject
+from .lookup import Levels
 from .values import Choice, Decision, EncryptMode, Judgement, Result, Rule, Seen, Setting, Way
 
 _READ_RECEIPT = "read-receipt"
@@ -18,13 +19,6 @@ _KEYS = (Way.SMIME, Way.PGP)
 _TUNNEL = (Way.PDF, Way.WEBMAIL)
 #: Postfix takes the domain off that is its own, and follows what is left: anna%example.net@ours, example.net!anna@ours.
 _ROUTE = frozenset("%!@")
-
-
-class Levels(Protocol):
-    """Who says what about a setting; lookup.py is the one that reads the policy."""
-
-    def setting(self, name: str, sender: str, recipient: str) -> Setting: ...
-    def mode_of(self, address: str) -> Setting: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,8 @@ def decide(seen: Seen, ground: Ground) -> Decision:
     Without ``seen.raw`` the choices hold only if the decision doesn't need the body. A table that can't be asked raises
     its own error, which is temporary.
     """
-    found = [_one(seen, recipient, ground) for recipient in seen.rcpt_tos]
+    is_encrypted = cache(lambda: seen.raw is not None and ground.encrypted(seen.raw))
+    found = [_one(seen, recipient, ground, is_encrypted) for recipient in seen.rcpt_tos]
     choices = tuple(choice for choice, _ in found)
     judgements = [judgement for _, judgement in found if judgement is not None]
     spoke = {one.rule for judgement in judgements for one in judgement.verdicts if one.matched}
@@ -94,10 +89,12 @@ def trigger_words(seen: Seen, rules: Iterable[Rule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _one(seen: Seen, recipient: str, ground: Ground) -> tuple[Choice, Judgement | None]:
+def _one(
+    seen: Seen, recipient: str, ground: Ground, is_encrypted: Callable[[], bool]
+) -> tuple[Choice, Judgement | None]:
     if why := _untouched(seen, recipient, ground):
         return Choice(recipient, Way.CLEAR, proof=(why,)), None
-    if seen.raw is not None and ground.encrypted(seen.raw):
+    if is_encrypted():
         return Choice(recipient, Way.ENCRYPTED, proof=("its content is encrypted already: left as it is",)), None
     judgement = ground.judge(ground.rules, seen, recipient)
     mode, steps = _mode(seen, recipient, judgement, ground)
