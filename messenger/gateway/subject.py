@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from ..message import headers
@@ -35,23 +35,44 @@ def text(value: bytes) -> str:
     return "".join(words for _, words in _pieces(_source(value)[0]))
 
 
-def hits(words_in: str, words: Iterable[str], place: str = "anywhere") -> tuple[str, ...]:
+class Word(str):
+    """A word as it is spelled in a subject; it knows where in it it counts."""
+
+    __slots__ = ("place",)
+    place: str
+
+
+def hits(words_in: str, words: Iterable[str], place: str = "anywhere") -> tuple[Word, ...]:
     """Those of *words* that stand in the text *words_in*: at its "start" (behind Re:, AW:, Fwd:), "end" or "anywhere".
 
     As they are spelled there, without regard to case; each once.
     """
-    return tuple(dict.fromkeys(words_in[begin:end] for begin, end in _spans(words_in, tuple(words), place)))
+    found = (Word(words_in[begin:end]) for begin, end in _spans(words_in, {place: tuple(words)}))
+    once = tuple(dict.fromkeys(found))
+    for word in once:
+        word.place = place
+    return once
 
 
-def without(value: bytes, words: Iterable[str], place: str = "anywhere") -> bytes:
+def finder(words: Iterable[str], place: str = "anywhere") -> Callable[[str], bool]:
+    """Return what tells whether one of *words* stands in a text, as ``hits`` would find it."""
+    search = _pattern(tuple(words), place).search
+    return lambda words_in: search(words_in) is not None
+
+
+def without(value: bytes, words: Iterable[str]) -> bytes:
     """Return the value of a Subject field without *words*, and without the blanks that would stand double.
 
-    A value in which none of them is found comes back as it is.
+    What ``hits`` gave is taken out only where it counts. A value in which nothing is found comes back as it is.
     """
     source, codec = _source(value)
     pieces = _pieces(source)
     whole = "".join(meant for _, meant in pieces)
-    spans = [_with_blanks(whole, begin, end) for begin, end in _joined(whole, _spans(whole, tuple(words), place))]
+    by_place: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        place = word.place if isinstance(word, Word) else "anywhere"
+        by_place[place] = (*by_place.get(place, ()), str(word))
+    spans = [_with_blanks(whole, begin, end) for begin, end in _joined(whole, _spans(whole, by_place))]
     if not spans:
         return value
     left = _cut(whole, 0, len(whole), spans)
@@ -106,9 +127,11 @@ def _spelled(word: str) -> str:
     return _UNSEEN.join(letters)
 
 
-def _spans(whole: str, words: tuple[str, ...], place: str) -> Iterator[tuple[int, int]]:
-    for found in _pattern(words, place).finditer(whole):
-        yield found.span(1)
+def _spans(whole: str, by_place: Mapping[str, tuple[str, ...]]) -> list[tuple[int, int]]:
+    """Where words stand, in order; what two of them share is in both."""
+    return sorted(
+        found.span(1) for place, words in by_place.items() for found in _pattern(words, place).finditer(whole)
+    )
 
 
 def _joined(whole: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -116,7 +139,7 @@ def _joined(whole: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int
     joined: list[tuple[int, int]] = []
     for begin, end in spans:
         if joined and not whole[joined[-1][1] : begin].strip():
-            joined[-1] = (joined[-1][0], end)
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:
             joined.append((begin, end))
     return joined
