@@ -35,7 +35,7 @@ def take_out(text: str, section: Place, name: str) -> str:
     head = lines[header - 1]
     above = lines[header - 2].strip() if header > 1 else ""
     # What somebody wrote about the section stays with it.
-    bare = _is_header(head) and "#" not in head and not above and not others and at == header + 1
+    bare = _is_header(head) and head.rstrip().endswith("]") and not above and not others and at == header + 1
     del lines[at - 1]
     below = lines[header].strip() if header < len(lines) else ""
     if bare and (not below or _is_header(below)):
