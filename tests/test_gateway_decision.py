@@ -149,7 +149,12 @@ def test_a_notices_sender_is_believed_only_where_its_client_is():
     assert decide(mail, ground(said(encrypt_mode="mandatory"))).choices[0].way is Way.REFUSE
 
 
-def test_what_is_encrypted_already_is_left_as_it_is():
+def test_what_is_encrypted_already_is_left_as_it_is_and_looked_at_once():
+    looks = []
+    standing = ground(said(encrypt_mode="mandatory"), encrypted=lambda _: not looks.append(1))
+    assert {choice.way for choice in decide(seen(BOB, "eve@else.example"), standing).choices} == {Way.ENCRYPTED}
+    assert looks == [1]
+
     decision = decide(seen(raw=b"ENCRYPTED"), ground(said(encrypt_mode="mandatory"), has={"smime"}))
 
     assert decision.choices[0].way is Way.ENCRYPTED
@@ -223,8 +228,8 @@ def test_the_proof_names_each_step_and_where_it_was_said():
         "together: mandatory",
         "smime: no certificate",
         "pgp: no key",
-        "pdf: enabled: true (global)",
-        "pdf: otp_enabled: true (domain example.org)",
+        "pdf needs enabled: true (global)",
+        "pdf needs otp_enabled: true (domain example.org)",
         "read_receipt: false (factory)",
         "so: pdf",
     )

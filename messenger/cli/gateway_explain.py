@@ -21,6 +21,8 @@ from .gateway_ground import ground_of, passing_senders, policy_of
 from .options import config_option, echo_json, json_option, read_input, settings
 
 WIDTH = 80
+#: Columns of a setting's value, at most: the name before it and its origin behind it have 20 to 30.
+_VALUE = 30
 _COLOURS = {Way.REFUSE: "red", Way.CLEAR: "yellow"}
 _IN_WORDS = {
     Way.CLEAR: "goes in clear",
@@ -140,9 +142,14 @@ def _lines(seen: Seen, decision: Decision, explained: list[_Explained], config: 
 
 def _settings(found: tuple[Setting, ...]) -> Iterator[str]:
     yield _heading("Settings")
-    for one in found:
-        value = str(one.value).lower() if isinstance(one.value, bool) else str(one.value)
-        yield from _wrapped(f"  {one.name:<18}", f"{value:<14} {one.origin}", " " * 20)
+    values = [str(one.value).lower() if isinstance(one.value, bool) else str(one.value) for one in found]
+    width = min(max(map(len, values)), _VALUE)
+    for one, value in zip(found, values, strict=True):
+        if len(value) > width:
+            yield from (f"  {one.name}", f"      {value}")
+            yield from _wrapped(" " * 6, one.origin, " " * 6)
+        else:
+            yield from _wrapped(f"  {one.name:<18}{value:<{width}}  ", one.origin, " " * (22 + width))
 
 
 def _rules(judgement: Judgement | None) -> Iterator[str]:

@@ -164,7 +164,7 @@ class _Chooser:
         if way is Way.PGP:
             return self._noted(self._ground.pgp(self._recipient), "pgp", "a key", "no key")
         names = ("enabled", "otp_enabled") if way is Way.PDF else ("enabled",)
-        if not all(self._on(name, f"{way}: ") for name in names):
+        if not all(self._on(name, f"{way} needs ") for name in names):
             return False
         addressed = _is_address(self._recipient) and _is_address(self._seen.mail_from)
         return addressed or self._noted(False, way, "", "sender or recipient is no address that Messenger knows")
