@@ -6,6 +6,7 @@ Knows no accounts and no database: text in, text out. Length and lists decide, n
 import os
 import threading
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,8 +133,10 @@ class Hasher:
         self._places = threading.BoundedSemaphore(at_once + waiting)
         self._turns = threading.BoundedSemaphore(at_once)
         self._patience = patience
-        # What an unknown account is checked against, so that it takes as long as a known one.
-        self._nobody = self.hash(os.urandom(16).hex())
+        # What an unknown account is checked against, so that it takes as long as a known one. No password's hash,
+        # but of the same form: checking it costs the same, and making it nothing.
+        salt, hashed = (_unpadded(os.urandom(length)) for length in (SALT_BYTES, HASH_BYTES))
+        self._nobody = f"{self._form()}{salt}${hashed}"
 
     def hash(self, password: str) -> str:
         """Return *password*'s hash with its salt and parameters, as one line of text (PHC string)."""
@@ -158,8 +161,11 @@ class Hasher:
 
     def outdated(self, hashed: str) -> bool:
         """Whether *hashed* was made with other parameters than a new one would be."""
-        cost = self.cost
-        return not hashed.startswith(f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}$")
+        return not hashed.startswith(self._form())
+
+    def _form(self) -> str:
+        """How a PHC string of these parameters begins: all before the salt."""
+        return f"$argon2id$v=19$m={self.cost.memory_kib},t={self.cost.passes},p={self.cost.lanes}$"
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -180,3 +186,7 @@ class Hasher:
 def _bytes(password: str) -> bytes:
     # No more than a password may have: what is longer matches nothing, and must not take longer either.
     return normal(password[: LONGEST + 1])[: LONGEST + 1].encode("utf-8", "surrogatepass")
+
+
+def _unpadded(data: bytes) -> str:
+    return b64encode(data).decode().rstrip("=")
