@@ -6,14 +6,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from messenger import link
 
 from . import test_browser
+from .accessibility import axe
 from .reader_fixtures import ALICE, KEY, PASSWORD
-from .test_browser import ARGUMENTS, CHROMIUM, RULES
+from .test_browser import ARGUMENTS, CHROMIUM
 from .test_service_reader import Running, reader
 
 pytestmark = test_browser.pytestmark
@@ -140,11 +140,11 @@ def test_pages_that_say_something_went_wrong_are_as_accessible_as_the_rest(chrom
     page.fill("#password", "password1234")
     page.fill("#again", "something else")
     page.click("main button")
-    found["passwords differ"] = Axe().run(page, options={"runOnly": RULES})
+    found["passwords differ"] = axe(page)
     page.fill("#password", "password1234")
     page.fill("#again", "password1234")
     page.click("main button")
-    found["password refused"] = Axe().run(page, options={"runOnly": RULES})
+    found["password refused"] = axe(page)
     # The wait doubles with each failure, so it outgrows any slow machine.
     for _ in range(12):
         page.goto(f"{portal}/login")
@@ -153,11 +153,11 @@ def test_pages_that_say_something_went_wrong_are_as_accessible_as_the_rest(chrom
         page.click("main button")
         if "too many failed tries" in page.locator("main").inner_text():
             break
-        found.setdefault("wrong password", Axe().run(page, options={"runOnly": RULES}))
-    found["too many tries"] = Axe().run(page, options={"runOnly": RULES})
+        found.setdefault("wrong password", axe(page))
+    found["too many tries"] = axe(page)
     assert "too many failed tries" in page.locator("main").inner_text()
     page.goto(f"{portal}/nothing/here")
-    found["no such page"] = Axe().run(page, options={"runOnly": RULES})
+    found["no such page"] = axe(page)
 
     assert {name: result.generate_report() for name, result in found.items() if result.violations_count} == {}
     page.context.close()

@@ -1,14 +1,14 @@
 """Folders and what can be done to mails, in a real Chromium: without scripts, on a phone, by keyboard."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from messenger.mailbox import mailbox_of
 
 from . import test_browser
+from .accessibility import axe
 from .mail_pages_fixtures import mail
-from .test_browser import DESK, PHONE, RULES, Server, chromium, server, sign_up, visitor  # noqa: F401
+from .test_browser import DESK, PHONE, Server, chromium, server, sign_up, visitor  # noqa: F401
 
 pytestmark = test_browser.pytestmark
 
@@ -94,7 +94,7 @@ def test_every_page_of_folders_is_open_to_everybody(server, chromium):  # noqa: 
                 page.set_viewport_size(viewport)
                 for scheme in ("light", "dark"):
                     page.emulate_media(color_scheme=scheme)
-                    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}, "iframes": False})
+                    results = axe(page, iframes=False)
                     assert results.violations_count == 0, f"{path} {scheme}: {results.generate_report()}"
             page.set_viewport_size({"width": 320, "height": 640})
             if page.locator(".folders details").count():

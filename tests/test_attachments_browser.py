@@ -5,13 +5,13 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page
 
 from . import pdf_makers, test_browser
-from .test_attachment_pages import with_files
-from .test_browser import DESK, PHONE, RULES, chromium, server, sign_up, visitor  # noqa: F401
+from .accessibility import axe
+from .attachment_fixtures import with_files
+from .test_browser import DESK, PHONE, chromium, server, sign_up, visitor  # noqa: F401
 from .test_calendars import INVITATION
 from .test_contacts import VERSION_3
 from .test_message_nested import around
@@ -47,7 +47,7 @@ def fits(page: Page, name: str) -> None:
     for viewport, scheme in ((PHONE, "light"), (DESK, "dark")):
         page.set_viewport_size(viewport)
         page.emulate_media(color_scheme=scheme)
-        results = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}, "iframes": False})
+        results = axe(page, iframes=False)
         assert results.violations_count == 0, f"{name}: {results.generate_report()}"
     page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320, name

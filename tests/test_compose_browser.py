@@ -7,7 +7,6 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
@@ -18,9 +17,10 @@ from messenger.passwords import Hasher
 from messenger_reader.app import create_app
 
 from . import cms_makers as make
+from .accessibility import axe
 from .mail_pages_fixtures import mail
 from .reader_fixtures import CHEAP, settings_for
-from .test_browser import CHROMIUM, DESK, PHONE, RULES, Quiet, Server, sign_up, visitor
+from .test_browser import CHROMIUM, DESK, PHONE, Quiet, Server, sign_up, visitor
 from .test_browser import chromium as chromium  # a fixture
 from .tunnel_fixtures import gateway, messenger
 
@@ -91,7 +91,7 @@ def check(page: Page) -> None:
         for scheme in ("light", "dark"):
             page.set_viewport_size(viewport)
             page.emulate_media(color_scheme=scheme)
-            found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+            found = axe(page)
             assert found.violations_count == 0, f"{page.url} {viewport['width']} {scheme}: {found.generate_report()}"
     page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Response
 
 from . import test_browser
+from .accessibility import axe
 from .mail_pages_fixtures import mail
-from .test_browser import PHONE, REMOTE, RULES, Server, sign_up
+from .test_browser import PHONE, REMOTE, Server, sign_up
 
 pytestmark = test_browser.pytestmark
 server = test_browser.server
@@ -104,7 +104,7 @@ def test_a_page_is_open_to_everybody_in_german_and_in_every_look(page):
     for look in LOOKS:
         page.emulate_media(**{"contrast": "no-preference"} | look)
 
-        results = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}, "iframes": False})
+        results = axe(page, iframes=False)
 
         assert results.violations_count == 0, f"{look}: {results.generate_report()}"
 

@@ -4,12 +4,12 @@ import os
 from hashlib import sha256
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from messenger.mailbox import mailbox_of
 
+from .accessibility import axe
 from .mail_pages_fixtures import mail, with_file
-from .test_browser import DESK, PHONE, RULES, chromium, pytestmark, server, sign_up, visitor
+from .test_browser import DESK, PHONE, chromium, pytestmark, server, sign_up, visitor
 
 __all__ = ["chromium", "pytestmark", "server"]
 
@@ -45,7 +45,7 @@ def is_open_to_everybody(page):
         for scheme in ("light", "dark"):
             page.set_viewport_size(viewport)
             page.emulate_media(color_scheme=scheme)
-            results = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+            results = axe(page)
             assert results.violations_count == 0, f"{viewport['width']} {scheme}: {results.generate_report()}"
     small = page.locator("main a.button, main button, main ol a, main dl a, summary, input[type=search]").evaluate_all(
         "all => all.map(one => [one.textContent, one.getBoundingClientRect().height])"

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from time import time
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from messenger import link, totp
 
 from . import test_browser
+from .accessibility import axe
 from .reader_fixtures import KEY, PASSWORD
-from .test_browser import ARGUMENTS, CHROMIUM, RULES
+from .test_browser import ARGUMENTS, CHROMIUM
 from .test_service_reader import Running, reader
 
 pytestmark = test_browser.pytestmark
@@ -43,7 +43,7 @@ class Looking:
     def at(self, name: str) -> None:
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme=scheme)
-            result = Axe().run(self.page, options={"runOnly": RULES})
+            result = axe(self.page)
             if result.violations_count:
                 self.found[f"{name}, {scheme}"] = result.generate_report()
 
