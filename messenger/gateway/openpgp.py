@@ -17,11 +17,14 @@ MOST = 1000
 #: Cipher text in which no octet has its highest bit set is none (a chance of 1 in 2 to this).
 SAMPLE = 64
 
+BEGIN = b"-----BEGIN PGP MESSAGE-----"
 #: Of what may stand above the base64 only what programs write; a comment is no place for a letter.
-_ARMOR = re.compile(
+_HEAD = re.compile(
     rb"-----BEGIN PGP MESSAGE-----[ \t]*\r?\n(?:(?:Version|Comment|Hash|Charset|MessageID): [^\r\n]{0,100}\r?\n){0,6}"
-    rb"[ \t]*\r?\n([A-Za-z0-9+/=\s]+?)(?:\r?\n=[A-Za-z0-9+/]{4})?\s*-----END PGP MESSAGE-----"
+    rb"[ \t]*\r?\n"
 )
+_CHECKSUM = re.compile(rb"\n=[A-Za-z0-9+/]{4}\s*\Z")
+_END = b"-----END PGP MESSAGE-----"
 
 
 def is_encrypted(content: bytes) -> bool:
@@ -33,11 +36,15 @@ def is_encrypted(content: bytes) -> bool:
 
 def is_armored(content: bytes) -> bool:
     """Whether *content* is the armor (RFC 9580, section 6.2) of an encrypted message, with nothing around it."""
-    found = _ARMOR.fullmatch(content.strip())
-    if found is None:
+    content = content.strip()
+    head = _HEAD.match(content)
+    if head is None or not content.endswith(_END):
         return False
+    end = len(content) - len(_END)
+    checksum = _CHECKSUM.search(content, max(end - 40, head.end()), end)
+    letters = content[head.end() : checksum.start() if checksum else end].translate(None, b" \t\r\n")
     try:
-        return _is_message(binascii.a2b_base64(found[1].translate(None, b" \t\r\n"), strict_mode=True))
+        return _is_message(binascii.a2b_base64(letters, strict_mode=True))
     except binascii.Error:
         return False
 

@@ -48,7 +48,7 @@ def already_encrypted(raw: bytes) -> bool:
         return _is_enveloped(raw, root)
     if root.kind == "multipart/encrypted":
         return _is_pgp_mime(raw, root)
-    if root.kind == "text/plain" and b"-----BEGIN PGP MESSAGE-----" in raw[root.start : root.start + 1000]:
+    if root.kind == "text/plain" and transfer.content(raw, root, 200).lstrip().startswith(openpgp.BEGIN):
         content = _octets(raw, root) if transfer.encoding(root) != "quoted-printable" else transfer.content(raw, root)
         return openpgp.is_armored(content)
     return False
