@@ -11,7 +11,7 @@ demo: ready-run  ## a private Postfix, the milter and the reader on loopback, th
 	@$(BIN)/python -m demo $(ARGS)
 
 test: ready-test ## all tests; ARGS="-k name" for some
-	$(BIN)/python -m pytest -n auto -q $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
 
 lint: ready-test ## style, types, import contracts
 	$(BIN)/ruff check .
