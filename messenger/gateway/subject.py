@@ -73,7 +73,7 @@ def without(value: bytes, words: Iterable[str]) -> bytes:
         place = word.place if isinstance(word, Word) else "anywhere"
         by_place[place] = (*by_place.get(place, ()), str(word))
     spans = [_with_blanks(whole, begin, end) for begin, end in _joined(whole, _spans(whole, by_place))]
-    if not spans:
+    if not spans or len(value) > LONGEST:
         return value
     left = _cut(whole, 0, len(whole), spans)
     made: list[str] = []
