@@ -176,11 +176,23 @@ def test_what_is_encrypted_already_is_left_as_it_is_and_looked_at_once():
         ("partner.example!bob@example.org", True),
         ('"bob@partner.example"@example.org', True),
         ("bob%partner.example", True),
+        ("bob%partner.example%example.org@example.org", True),
         ("@example.org:bob@partner.example", True),
+        ("bob%example.org@example.org", False),
+        ("%" * 50 + "@example.org", True),
+        ("Bob@PARTNER.example", True),
     ],
 )
 def test_nobody_gets_around_the_gateway_by_writing_an_address_otherwise(address, leaves):
     assert outside(address, {"example.org"}) is leaves
+
+    if leaves and "bob" in address.lower():
+        strict = Policy(users={BOB: {"encrypt_mode": "mandatory"}}, everywhere={"enabled": True})
+        (choice,) = decide(seen(address), ground(strict, has={"smime"})).choices
+        assert choice.recipient == address
+        # A copy can't be sent to an address like that.
+        assert choice.way is (Way.SMIME if address.lower() == BOB else Way.REFUSE)
+        assert decide(seen(address), ground()).choices[0].way is Way.CLEAR
 
 
 def test_an_address_that_messenger_does_not_know_is_refused_where_its_mail_must_be_protected():

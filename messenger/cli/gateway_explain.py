@@ -12,7 +12,7 @@ import click
 from .. import visible
 from ..config import Config
 from ..envelope import AddressError, normal
-from ..gateway.decision import decide, outside
+from ..gateway.decision import decide, destination, outside
 from ..gateway.lookup import Levels
 from ..gateway.rules import judge
 from ..gateway.values import Choice, Decision, Judgement, Seen, Setting, Way
@@ -116,14 +116,15 @@ def _of_mail(content: bytes) -> tuple[tuple[tuple[str, bytes], ...], bytes]:
 
 
 def _explained(choice: Choice, seen: Seen, levels: Levels, rules: Any, config: Config) -> _Explained:
-    found = levels.every(seen.mail_from, choice.recipient)
+    whom = destination(choice.recipient, config.site.own_domains)
+    found = levels.every(seen.mail_from, whom)
     defaults = {"webmail_sender": config.tunnel.webmail_sender, "webmail_recipient": config.tunnel.webmail_recipient}
     shown = tuple(
         one if one.value != "" else Setting(one.name, defaults.get(one.name, ""), f"{one.origin}: that of [tunnel]")
         for one in found
     )
     is_asked = outside(choice.recipient, config.site.own_domains)
-    return _Explained(choice, shown, judge(rules, seen, choice.recipient) if is_asked else None)
+    return _Explained(choice, shown, judge(rules, seen, whom) if is_asked else None)
 
 
 def _lines(seen: Seen, decision: Decision, explained: list[_Explained], config: Config, passing: bool) -> Iterator[str]:

@@ -17,8 +17,8 @@ _READ_RECEIPT = "read-receipt"
 _OTP_PDF = "otp-pdf"
 _KEYS = (Way.SMIME, Way.PGP)
 _TUNNEL = (Way.PDF, Way.WEBMAIL)
-#: Postfix takes the domain off that is its own, and follows what is left: anna%example.net@ours, example.net!anna@ours.
-_ROUTE = frozenset("%!@")
+#: Of an address that names a way; one that names more is no person's.
+_HOPS = 10
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,36 @@ def decide(seen: Seen, ground: Ground) -> Decision:
 
 def outside(address: str, own_domains: Collection[str]) -> bool:
     """Whether mail to *address* may leave the site: its domain is none of ours, or it names a way on from ours."""
-    local_part, at, domain = address.rpartition("@")
-    if at and domain.lower().rstrip(".") not in own_domains:
-        return True
-    return not _ROUTE.isdisjoint(local_part if at else address)
+    _, at, domain = destination(address, own_domains).rpartition("@")
+    return bool(at) and not _is_ours(domain, own_domains)
+
+
+def destination(address: str, own_domains: Collection[str]) -> str:
+    """Where Postfix sends mail to *address*: behind a source route, or a way that is written before our own domain.
+
+    allow_percent_hack and swap_bangpath are on unless a site turns them off: anna%example.net@ours, example.net!anna.
+    """
+    for _ in range(_HOPS):
+        if address.startswith("@") and ":" in address:  # RFC 5321, appendix C
+            address = address.partition(":")[2]
+            continue
+        local_part, at, domain = address.rpartition("@")
+        if at and not _is_ours(domain, own_domains):
+            break
+        way = (local_part if at else address).strip('"')
+        if "@" in way:
+            address = way
+        elif "!" in way:
+            address = "@".join(reversed(way.split("!", 1)))
+        elif "%" in way:
+            address = "@".join(way.rsplit("%", 1))
+        else:
+            break
+    return _one_spelling(address)
+
+
+def _is_ours(domain: str, own_domains: Collection[str]) -> bool:
+    return domain.lower().rstrip(".") in own_domains
 
 
 def trigger_words(seen: Seen, rules: Iterable[Rule]) -> tuple[str, ...]:
@@ -96,10 +122,16 @@ def _one(
         return Choice(recipient, Way.CLEAR, proof=(why,)), None
     if is_encrypted():
         return Choice(recipient, Way.ENCRYPTED, proof=("its content is encrypted already: left as it is",)), None
-    judgement = ground.judge(ground.rules, seen, recipient)
-    mode, steps = _mode(seen, recipient, judgement, ground)
-    choice = _Chooser(seen, recipient, ground).choose(mode)
-    return replace(choice, rules=judgement.rules, proof=(*steps, *choice.proof)), judgement
+    whom = destination(recipient, ground.own_domains)
+    judgement = ground.judge(ground.rules, seen, whom)
+    mode, steps = _mode(seen, whom, judgement, ground)
+    choice = _Chooser(seen, whom, ground).choose(mode)
+    proof = (*steps, *choice.proof)
+    if whom != _one_spelling(recipient) and choice.way is not Way.CLEAR:
+        # A copy of ours would go to the address as it is written, and that is nobody's mailbox.
+        proof = (*proof, f"the address is a way to {whom}, which has to be written itself: {Way.REFUSE}")
+        choice = Choice(recipient, Way.REFUSE)
+    return replace(choice, recipient=recipient, rules=judgement.rules, proof=proof), judgement
 
 
 def _untouched(seen: Seen, recipient: str, ground: Ground) -> str:
@@ -202,3 +234,7 @@ def _is_address(address: str) -> bool:
     except AddressError:
         return False
     return True
+
+
+def _one_spelling(address: str) -> str:
+    return normal(address) if _is_address(address) else address
