@@ -1,41 +1,29 @@
 """messenger account: who has one, ways in for who lost one, and what an administrator changes."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from messenger import cache_folder, link, preferences
-from messenger.cli import account_acts, rows
-from messenger.mailbox import Mailbox, MailboxError
+from messenger import preferences
+from messenger.cli import rows
 from messenger.preferences import Preferences
 
 from .account_commands_fixtures import desk_fixture, text_of  # noqa: F401
+from .account_words_fixtures import TODAY, by, events
 from .accounts_fixtures import ALICE, AWAY, BOB, CAROL, HOME, NOW, PASSWORD, enrol
 from .cli_fixtures import made_site_fixture, messenger_fixture, site_fixture  # noqa: F401
 from .mailbox_fixtures import NAME, RAW
 
 ACTS = ("disable", "enable", "reset-totp", "end-sessions", "delete")
-# The audit and the commands go by the clock of the machine.
-TODAY = int(time.time())
 
 
 def with_second_factor(desk, address=ALICE):
     accounts = desk.accounts()
     enrol(accounts, accounts.sign_up(address, PASSWORD, HOME, NOW))
-
-
-def events(desk, *words):
-    return [(line["event"], line["client"]) for line in map(json.loads, desk.audit("--json", *words).out.splitlines())]
-
-
-def by():
-    return f"admin:{os.environ.get('SUDO_USER') or 'root' if os.getuid() == 0 else os.environ.get('USER')}"
 
 
 def test_the_list_has_one_line_for_each_account_by_address_in_columns(desk):
@@ -173,92 +161,6 @@ def test_what_is_no_address_leaves_with_65(desk, act):
     assert "expected user@domain" in done.err
 
 
-def test_an_invitation_is_a_link_to_an_account_of_ones_own(desk):
-    done = desk.account("invite", "New@Example.net")
-
-    (letter,) = desk.letters()
-    (url,) = re.findall(r"https://webmail\.example\.com/l/\S+", text_of(letter))
-    key = link.load_key(desk.config().notice.link_key)
-    assert link.open_token(key, url.rpartition("/")[2], TODAY, 30) == "new@example.net"
-    assert letter["To"] == "new@example.net"
-    assert letter["Auto-Submitted"] == "auto-generated"
-    assert (done.status, done.err) == (0, "")
-    assert done.out == "new@example.net: sent a link to open an account, good for 30 days\n"
-    assert desk.mailbox("new@example.net").exists()
-    assert desk.accounts().find("new@example.net") is None
-    assert events(desk, "--account", "new@example.net") == [("invite", by())]
-
-
-def test_an_invitation_keeps_to_what_was_settled_beside_a_mailbox_that_is_there(desk):
-    mailbox = desk.mailbox(ALICE)
-    mailbox.deliver(RAW, NAME)
-    preferences.write(mailbox.root.parent, Preferences(phrase="seven green herons", language="de"))
-
-    desk.account("invite", ALICE)
-
-    assert "seven green herons" in text_of(desk.letters()[0])
-    assert desk.letters()[0]["Content-Language"] == "de"
-    assert len(mailbox.list()) == 1
-
-
-def test_who_has_an_account_is_sent_a_link_to_another_password(desk):
-    desk.sign_up(ALICE, NOW)
-
-    done = desk.account("invite", ALICE)
-
-    (url,) = re.findall(r"https://webmail\.example\.com/r/\S+", text_of(desk.letters()[0]))
-    assert desk.accounts().reset(url.rpartition("/")[2], "four quite other words", "", HOME, TODAY)
-    assert done.out == f"{ALICE}: has an account; sent a link to choose a new password, good for one hour\n"
-    assert events(desk)[1:] == [("reset asked", by()), ("invite", by()), ("reset", HOME)]
-
-
-def test_an_invitation_for_scripts_says_which_link_was_sent(desk):
-    desk.sign_up(ALICE, NOW)
-
-    assert json.loads(desk.account("invite", ALICE, "--json").out) == {
-        "address": ALICE, "act": "invite", "link": "reset", "letter": "sent",
-    }  # fmt: skip
-    assert json.loads(desk.account("invite", BOB, "--json").out)["link"] == "sign-up"
-
-
-def test_who_is_disabled_gets_no_link(desk):
-    desk.sign_up(ALICE, NOW)
-    desk.account("disable", ALICE)
-
-    done = desk.account("invite", ALICE)
-
-    assert (done.status, done.out) == (65, "")
-    assert "so no link was sent; `messenger account enable alice@example.net` opens it again" in done.err
-    assert len(desk.letters()) == 1
-
-
-def test_links_that_are_asked_for_too_often_have_to_wait(desk):
-    desk.sign_up(ALICE, NOW)
-    for _ in range(5):
-        assert desk.accounts().ask_reset(ALICE, AWAY, int(time.time()) + 30)
-
-    done = desk.account("invite", ALICE)
-
-    assert done.status == 75
-    assert "links were asked for too often, so none was sent; try again in 15 minutes at most" in done.err
-    assert desk.letters() == []
-
-
-@pytest.mark.parametrize("address", [ALICE, BOB])
-def test_an_invitation_that_could_not_be_sent_is_none(desk, address):
-    desk.sign_up(ALICE, NOW)
-    desk.break_mail()
-
-    done = desk.account("invite", address)
-    desk.mend_mail()
-
-    assert (done.status, done.out) == (75, "")
-    assert f"{address}: no link was sent: " in done.err
-    assert "queue file write error; mend that and run this again" in done.err
-    assert ("invite", by()) not in events(desk)
-    assert desk.account("invite", address).status == 0
-
-
 def test_a_disabled_account_is_logged_out_and_shut_and_its_owner_told(desk):
     account = desk.sign_up(ALICE, NOW)
     token = desk.accounts().open_session(account, HOME, TODAY)
@@ -342,101 +244,6 @@ def test_sessions_end_on_every_device_and_the_password_stays(desk):
     assert done.out == f"{ALICE}: logged out everywhere (2 sessions)\n"
     assert desk.letters() == []
     assert ("end-sessions", by()) in events(desk)
-
-
-def test_a_deleted_account_leaves_its_mail_and_says_where(desk):
-    desk.sign_up(ALICE, NOW)
-    desk.mailbox(ALICE).deliver(RAW, NAME)
-
-    done = desk.account("delete", ALICE, "--yes")
-
-    root = desk.mailbox(ALICE).root
-    assert (done.status, done.err) == (0, "")
-    assert f"account deleted; the mailbox with 1 message stays at {root}, and a later sign-up finds it" in done.out
-    assert desk.accounts().find(ALICE) is None
-    assert len(desk.mailbox(ALICE).list()) == 1
-    assert "was deleted" in text_of(desk.letters()[0])
-    assert events(desk, "--account", ALICE) == [("sign-up", HOME), ("delete", by())]
-
-
-def test_mail_goes_with_its_account_when_asked_for_and_all_the_reader_kept_of_it(desk):
-    desk.sign_up(ALICE, NOW)
-    desk.mailbox(ALICE).deliver(RAW, NAME)
-    preferences.write(desk.mailbox(ALICE).root.parent, Preferences(phrase="seven green herons"))
-    desk.mailbox(BOB).deliver(RAW, NAME)
-    kept = cache_folder.folder_of(desk.config().reader.cache, ALICE)
-    cache_folder.make(kept)
-
-    done = desk.account("delete", ALICE, "--with-mail", "--yes")
-
-    assert done.out == f"{ALICE}: account deleted, and the mailbox with 1 message. A letter tells the owner.\n"
-    assert not desk.mailbox(ALICE).root.parent.exists()
-    assert not kept.exists()
-    assert desk.accounts().find(ALICE) is None
-    assert len(desk.mailbox(BOB).list()) == 1
-    assert "seven green herons" in text_of(desk.letters()[0])
-    assert [event for event, _ in events(desk, "--account", ALICE)] == ["sign-up", "delete", "delete-mail"]
-
-
-def test_where_there_is_no_mail_none_is_said_to_be_deleted(desk):
-    desk.sign_up(ALICE, NOW)
-
-    done = desk.account("delete", ALICE, "--with-mail", "--yes")
-
-    assert done.out == f"{ALICE}: account deleted; there was no mailbox. A letter tells the owner.\n"
-    assert [event for event, _ in events(desk, "--account", ALICE)] == ["sign-up", "delete"]
-
-
-def test_mail_that_an_account_left_can_be_deleted_later(desk):
-    desk.sign_up(ALICE, NOW)
-    desk.mailbox(ALICE).deliver(RAW, NAME)
-    desk.account("delete", ALICE, "--yes")
-
-    done = desk.account("delete", ALICE, "--with-mail", "--yes", "--json")
-
-    assert json.loads(done.out) == {
-        "address": ALICE, "act": "delete", "changed": True, "letter": "none",
-        "account": "none", "mailbox": "deleted", "messages": 1,
-    }  # fmt: skip
-    assert not desk.mailbox(ALICE).exists()
-    assert len(desk.letters()) == 1
-
-
-def test_mail_that_can_not_be_deleted_keeps_the_account_so_that_the_same_command_goes_on(desk, monkeypatch):
-    desk.sign_up(ALICE, NOW)
-    desk.mailbox(ALICE).deliver(RAW, NAME)
-    with monkeypatch.context() as patched:
-        patched.setattr(Mailbox, "delete", lambda self: (_ for _ in ()).throw(MailboxError("the disk is gone")))
-        done = desk.account("delete", ALICE, "--with-mail", "--yes")
-
-    assert (done.status, done.out) == (75, "")
-    assert "the mail is not, or not all, deleted: the disk is gone; then run this again" in done.err
-    assert desk.accounts().find(ALICE)
-    assert desk.account("delete", ALICE, "--with-mail", "--yes").status == 0
-
-
-def test_nothing_is_deleted_unasked_where_nobody_can_be_asked(desk):
-    desk.sign_up(ALICE, NOW)
-
-    done = desk.account("delete", ALICE)
-
-    assert done.status == 64
-    assert "say --yes: this can't be undone, and there is no terminal to ask on" in done.err
-    assert desk.accounts().find(ALICE)
-
-
-@pytest.mark.parametrize(("answer", "status"), [(b"y\n", 0), (b"\n", 130), (b"n\n", 130), (b"", 130)])
-def test_on_a_terminal_deleting_is_asked_about(desk, monkeypatch, answer, status):
-    desk.sign_up(ALICE, NOW)
-    desk.mailbox(ALICE).deliver(RAW, NAME)
-    monkeypatch.setattr(account_acts, "_on_terminal", lambda: True)
-
-    done = desk.account("delete", ALICE, "--with-mail", given=answer)
-
-    assert done.status == status
-    assert f"{ALICE}: delete the account and the mailbox with 1 message for good? [y/N]" in done.err
-    assert (desk.accounts().find(ALICE) is None) == (status == 0)
-    assert desk.mailbox(ALICE).exists() == (status != 0)
 
 
 @pytest.mark.parametrize("act", ["disable", "enable", "reset-totp", "delete"])
