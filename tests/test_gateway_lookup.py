@@ -68,6 +68,9 @@ def test_a_wildcard_means_subdomains_of_any_depth_and_not_the_domain_itself():
         ("a@partner.example", "allow"),
         ("a@otherpartner.example", "allow"),
         ("a@[192.0.2.1]", "allow"),
+        ("@*.partner.example", "mandatory"),
+        ("@*.x.partner.example", "mandatory"),
+        ("@*.example", "allow"),
         ("", "allow"),
     ):
         assert found.mode_of(address).value == value

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
@@ -68,15 +69,27 @@ def write_output(path: Path, data: bytes, mode: int, force: bool) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a second command from changing the same settings; the lock dies with its holder."""
+def locked(folder: Path, seconds: float = 0) -> Iterator[None]:
+    """Keep a second command from changing the same settings; the lock dies with its holder.
+
+    Waits *seconds* for another command to end, then fails.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    end = time.monotonic() + seconds
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            text = f"{folder}: another `messenger` command is at work there; try again when it is done"
-            raise Failed(text, TEMPORARY) from error
+        while not _lock(handle):
+            if time.monotonic() >= end:
+                text = f"{folder}: another `messenger` command is at work there; try again when it is done"
+                raise Failed(text, TEMPORARY)
+            time.sleep(0.05)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

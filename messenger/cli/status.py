@@ -5,6 +5,7 @@ import os
 
 from ..config import ConfigError
 from ..errors import MessengerError
+from ..gateway.values import PolicyError
 
 OK = os.EX_OK
 USAGE = os.EX_USAGE  # 64
@@ -49,7 +50,7 @@ def of_error(error: MessengerError) -> int:
     """Return the status to leave with after *error*."""
     if isinstance(error, Failed):
         return error.status
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | PolicyError):
         return CONFIG
     if isinstance(error.__cause__, PermissionError):
         return NO_PERMISSION

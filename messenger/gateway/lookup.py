@@ -52,7 +52,7 @@ class Levels:
     def every(self, sender: str, recipient: str) -> tuple[Setting, ...]:
         """Return all settings for mail from *sender* to *recipient*; an empty one has no say but global's.
 
-        An address without a local part, "@example.com", is its domain alone.
+        An address without a local part, "@example.com" or "@*.example.com", is its domain or wildcard alone.
         """
         return tuple(self.setting(name, sender, recipient) for name in FORMS)
 
@@ -97,6 +97,8 @@ def wildcards(domain: str) -> tuple[str, ...]:
 def _places(address: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Where settings of *address* may stand: as a user, and by its domain."""
     users: tuple[str, ...] = ()
+    if address.startswith("@*."):
+        return users, (address[1:], *wildcards(address[3:]))
     try:
         users, domain = (normal(address),), domain_of(address)
     except AddressError:
