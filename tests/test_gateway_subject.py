@@ -92,7 +92,7 @@ def test_hostile_subjects_take_no_time():
     begun = time.process_time()
 
     for value in (
-        b"=?utf-8?q?" + b"[secure]=5B" * 6000 + b"?=",
+        b"=?utf-8?q?" + b"[secure]=5B" * 5000 + b"?=",
         b"[secure] " * 7000,
         b"=?utf-8?q?[secure]?= " * 3000,
         b" " * 65_000 + b"[secure]",

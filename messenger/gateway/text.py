@@ -116,7 +116,7 @@ class _Reader:
             return
         given = _names(node)
         is_file = bool(given) or node.disposition == "attachment" or not node.kind.startswith(("text/", "multipart/"))
-        names = [body.filename(one, node.kind, node.number) for one in given or ([""] if is_file else [])]
+        names = [body.filename(plain(one), node.kind, node.number) for one in given or ([""] if is_file else [])]
         self.names += names
         inside = self.inside(raw, node, names)
         if inside is not None and level < LEVELS:
@@ -156,7 +156,7 @@ class _Reader:
         read, unclosed = 0, -1
         for name, inside, at in html_text.tokens(source, self.tags_left):
             read += 1
-            unclosed = at if name in html_text.OPAQUE else -1
+            unclosed = at if name in html_text.OPAQUE - _NO_WORDS else -1
             if not name:
                 pieces.append("" if skip else unescape(inside))
                 continue
