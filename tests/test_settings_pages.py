@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from zoneinfo import available_timezones
 
 import pytest
@@ -155,6 +156,23 @@ def test_what_is_not_on_the_list_is_refused_and_nothing_is_changed(site, alice, 
     assert site.app.extensions["messenger"].accounts.find(ALICE).language == "en"
 
 
+def test_saving_leaves_what_the_form_does_not_show_as_it_is_by_then(site, alice, monkeypatch):
+    site.post(alice, "/account", **CHOSEN)
+    folder = mailbox_at(site).root.parent
+    read = preferences.read
+
+    def read_just_before_another_change(where):
+        found = read(where)
+        preferences.change(where, lambda before: replace(before, generation=before.generation + 1))
+        return found
+
+    monkeypatch.setattr("messenger_reader.settings_pages.preferences.read", read_just_before_another_change)
+    answers = [site.post(alice, "/account", **CHOSEN | {"phrase": phrase}) for phrase in ("one", "two")]
+
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert read(folder) == Preferences("two", "hourly", "de", "Europe/Berlin", generation=2)
+
+
 def test_settings_can_be_kept_before_the_first_mail_came(site, alice):
     assert not mailbox_at(site).exists()
 
@@ -167,7 +185,7 @@ def test_settings_that_can_not_be_written_change_nothing_else(site, alice, monke
     def full(*_):
         raise MailboxError("No space left on device")
 
-    monkeypatch.setattr("messenger_reader.settings_pages.preferences.write", full)
+    monkeypatch.setattr("messenger_reader.settings_pages.preferences.change", full)
     answer = site.post(alice, "/account", **CHOSEN)
 
     assert answer.status_code == 503

@@ -4,6 +4,7 @@ What pages are shown in lies with the accounts; what notices follow lies beside 
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from babel import Locale
@@ -44,11 +45,13 @@ def form() -> ResponseReturnValue:
 @pages.post("/account")
 def save() -> ResponseReturnValue:
     own, account, mailbox = context(), g.account, _mailbox()
-    chosen, problems = _chosen(preferences.read(mailbox.root.parent))
+    folder = mailbox.root.parent
+    chosen, problems = _chosen(preferences.read(folder))
     if problems:
         return _page(chosen, problems=problems)
     mailbox.ensure()
-    preferences.write(mailbox.root.parent, chosen)
+    # Upon what is there by then: what the form doesn't know, others may have changed.
+    preferences.change(folder, lambda before: _chosen(before)[0])
     own.accounts.settle(account.id, language=chosen.language, time_zone=chosen.time_zone)
     own.accounts.audit("settings changed", DONE, account.id, entry.client(), own.now())
     return redirect(url_for(".form", saved=""), 303)
@@ -101,7 +104,7 @@ def _chosen(before: Preferences) -> tuple[Preferences, dict[str, str]]:
         spoken, problems["language"] = account.language, _("Please choose one of these.")
     if not time_zones.known(zone):
         zone, problems["time_zone"] = account.time_zone, _("Please choose one of these.")
-    return Preferences(phrase, notices, spoken, zone), problems
+    return replace(before, phrase=phrase, notices=notices, language=spoken, time_zone=zone), problems
 
 
 def _page(chosen: Preferences, *, saved: bool = False, problems: dict[str, str] | None = None) -> Response:
