@@ -8,6 +8,7 @@ Knows no file and no Postfix: policy and tables are handed in.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..envelope import AddressError, domain_of, normal
 from .setting_forms import FORMS
@@ -94,6 +95,8 @@ def wildcards(domain: str) -> tuple[str, ...]:
     return tuple("*." + ".".join(labels[at:]) for at in range(1, len(labels)))
 
 
+# A pure function, asked for each setting of each recipient of a mail.
+@lru_cache(4096)
 def _places(address: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Where settings of *address* may stand: as a user, and by its domain."""
     users: tuple[str, ...] = ()
