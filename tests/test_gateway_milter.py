@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from messenger_milter.gateway_milter import address_of
+from messenger_milter.parties import address_of
 
 from .gateway_fixtures import PLAIN, POLICY, SECRET, WITHOUT_TRIGGER, Client, Gateway, running
 from .milter_fixtures import OLD_MTA, SENDER, TUNNEL, Answer

@@ -15,7 +15,6 @@ log = logging.getLogger(__name__)
 
 WRAPPED, PROTECTED, OUTER = "wrapped", "protected", "outer"
 
-_TRUE = frozenset({"yes", "true", "on", "1"})
 #: RFC 2046, 5.2.1: message/rfc822 is never encoded. Byte for byte means there is nothing to decode either.
 _PLAIN_ENCODINGS = frozenset({b"", b"7bit", b"8bit", b"binary"})
 _STRUCTURAL = ("content-", "mime-version")
@@ -72,14 +71,7 @@ def _protected(content: mime.Entity, policy: Policy) -> Contents:
 def _outer(content: mime.Entity, outer: mime.Entity, policy: Policy) -> Contents:
     """Plain S/MIME: what is outside belongs to nobody; the site has said that it trusts it."""
     fields = policy.fields
-    options = frozenset(
-        option
-        for option, names in (
-            (tunnel_fields.OTP_PDF, fields.outer_otp),
-            (tunnel_fields.READ_RECEIPT, fields.outer_receipt),
-        )
-        if any(value.strip().lower().decode("latin-1") in _TRUE for value in _values(outer, names))
-    )
+    options = tunnel_fields.outer_options(outer.values, fields)
     recipients = _foreign(_values(outer, fields.outer_recipient), policy)
     header = _kept_header(outer)
     raw = b"".join((header, b"MIME-Version: 1.0\r\n", memoryview(content.data)[content.start : content.end]))

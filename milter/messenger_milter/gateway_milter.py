@@ -6,25 +6,23 @@ the socket. In the mode ``observe`` nothing is ever changed, refused or asked to
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import Milter
 
-from messenger.envelope import AddressError, Envelope, normal
+from messenger.envelope import Envelope
 from messenger.gateway.decision import outside
 from messenger.gateway.values import Decision, Seen, Way
 
 from . import connection
-from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply, text
+from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply
 from .gateway import PASSED, Outcome
+from .parties import Network, address_of, comes_from
 from .verdicts import Verdict
 
 log = logging.getLogger(__name__)
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Border:
 
     def candidates(self, mail_from: str, rcpt_tos: Sequence[str], client: str | None) -> tuple[str, ...]:
         """Return those of *rcpt_tos* whose copy may have to be protected. All are as ``address_of`` gives them."""
-        if not mail_from or (mail_from in self.senders() and self._ours(client)):
+        if not mail_from or (mail_from in self.senders() and comes_from(client, self.hosts)):
             return ()
         webmail = self.webmail_recipients()
         return tuple(
@@ -48,16 +46,6 @@ class Border:
             for address in dict.fromkeys(rcpt_tos)
             if address not in webmail and outside(address, self.own_domains)
         )
-
-    def _ours(self, client: str | None) -> bool:
-        """sendmail(1) comes from 127.0.0.1 by Postfix's account (MILTER_README)."""
-        if client is None:
-            return False
-        try:
-            address = ipaddress.ip_address(client)
-        except ValueError:
-            return False
-        return any(address in network for network in self.hosts)
 
 
 @dataclass(frozen=True)
@@ -195,17 +183,6 @@ class Connection(connection.Connection):
             authenticated=self._authenticated,
             raw=raw,
         )
-
-
-def address_of(given: bytes) -> str:
-    """The one spelling of an address; what is none of RFC 5321 stands as the client sent it."""
-    path = text(given)
-    if path.startswith("@") and ":" in path:
-        path = path.partition(":")[2]  # a source route (RFC 5321, appendix C)
-    try:
-        return normal(path.rstrip("."))
-    except AddressError:
-        return path
 
 
 def run(gateway: Gateway, name: str, ready: Callable[[], None]) -> None:
