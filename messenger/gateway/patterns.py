@@ -34,17 +34,18 @@ IBAN_LENGTHS = {
 }
 #: What people write between the groups: blanks of any kind, a hyphen, a dash, a dot.
 _SEPARATOR = r"[ \t\r\n\u00a0\u2000-\u200a\u202f\u205f\u3000.\-\u2010-\u2015\u2212]"
-_IBAN_BEGIN = re.compile(
-    rf"(?:(?<![A-Za-z0-9])|(?<=IBAN))(?:{'|'.join(IBAN_LENGTHS)}){_SEPARATOR}?[0-9]{_SEPARATOR}?[0-9]",
-    re.IGNORECASE | re.ASCII,
+#: The two check digits behind a letter, found by the digit: in most texts that is by far the quickest.
+_CHECK_DIGITS = re.compile(
+    rf"[0-9](?:(?<=[A-Za-z][0-9])|(?<=[A-Za-z]{_SEPARATOR}[0-9])){_SEPARATOR}?[0-9]",
 )
+_COUNTRY = re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=IBAN))([A-Za-z]{{2}}){_SEPARATOR}?\Z", re.IGNORECASE | re.ASCII)
 _NO_IBAN_SIGN = re.compile(r"[^A-Z0-9]+")
 
 #: Digits without anything between them, or in the groups that stand on a card: 4-4-4-4(-3), 4-6-5, 4-6-4.
 _CARD = re.compile(
-    r"(?<!\w)(?<![0-9][.,\-/])"
-    rf"(?:[0-9]{{14,19}}|[0-9]{{4}}(?:{_SEPARATOR}{{1,2}}[0-9]{{4}}){{3}}(?:{_SEPARATOR}[0-9]{{3}})?"
-    rf"|[0-9]{{4}}{_SEPARATOR}{{1,2}}[0-9]{{6}}{_SEPARATOR}{{1,2}}[0-9]{{4,5}})"
+    r"[0-9](?<!\w[0-9])(?<![0-9][.,\-/][0-9])"
+    rf"(?:[0-9]{{13,18}}|[0-9]{{3}}(?:{_SEPARATOR}{{1,2}}[0-9]{{4}}){{3}}(?:{_SEPARATOR}[0-9]{{3}})?"
+    rf"|[0-9]{{3}}{_SEPARATOR}{{1,2}}[0-9]{{6}}{_SEPARATOR}{{1,2}}[0-9]{{4,5}})"
     r"(?!\w)(?![.,\-/][0-9])"
 )
 #: ISO/IEC 7812: first and last beginning of a range, and the lengths of its numbers.
@@ -168,18 +169,24 @@ def _own(inside: str, text: str, until: float) -> Iterator[str | None]:
 
 
 def _ibans(text: str) -> Iterator[tuple[int, int, str | None]]:
-    """Each beginning of an IBAN: where it and its end are, and the IBAN or None."""
+    """Each IBAN: where it begins and ends, and as it is meant; and None for each that only looked like one."""
     at = 0
-    while begun := _IBAN_BEGIN.search(text, at):
-        country = begun[0][:2].upper()
-        found = _rest(IBAN_LENGTHS[country]).match(text, begun.start())
+    while digits := _CHECK_DIGITS.search(text, at):
+        at = digits.start() + 1
+        first = max(digits.start() - 8, 0)
+        begun = _COUNTRY.search(text[first : digits.start()])
+        length = IBAN_LENGTHS.get(begun[1].upper(), 0) if begun else 0
+        if not begun or not length:
+            yield 0, 0, None
+            continue
+        begin = first + begun.start()
+        found = _rest(length).match(text, begin)
         written = _NO_IBAN_SIGN.sub("", found[0].upper()) if found else ""
         if found and _mod_97(written):
             at = found.end()
-            yield begun.start(), at, written
+            yield begin, at, written
         else:
-            at = begun.start() + 2
-            yield begun.start(), at, None
+            yield 0, 0, None
 
 
 @lru_cache(64)

@@ -77,12 +77,15 @@ def content_of(raw: bytes) -> Content:
 
 def plain(words: str) -> str:
     """*words* as they are meant: unseen characters gone, blanks and letters of any width plain, accents joined."""
-    if words.isascii() and words.isprintable():
+    signs = "".join(set(words))  # a few dozen: most texts hold nothing of what is looked for
+    if _UNSEEN.search(signs):
+        words = _UNSEEN.sub("", words)
+    if signs.isascii():
         return words
-    words = _UNSEEN.sub("", words)
-    if words.isascii():
-        return words
-    words = _FULL_WIDTH.sub(lambda found: unicodedata.normalize("NFKC", found[0]), _PLAIN_BLANKS.sub(" ", words))
+    if _PLAIN_BLANKS.search(signs):
+        words = _PLAIN_BLANKS.sub(" ", words)
+    if _FULL_WIDTH.search(signs):
+        words = _FULL_WIDTH.sub(lambda found: unicodedata.normalize("NFKC", found[0]), words)
     return unicodedata.normalize("NFC", words)
 
 
