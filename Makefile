@@ -7,7 +7,7 @@ BIN = .venv/bin
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 14
 
-demo: ready-run  ## a private Postfix, the milter and the reader on loopback, three mails; ARGS=--check checks and stops
+demo: ready-run  ## the whole system on loopback, gateway to reader, three mails; ARGS=--check checks and stops
 	@$(BIN)/python -m demo $(ARGS)
 
 test: ready-test ## all tests; ARGS="-k name" for some

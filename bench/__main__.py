@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 #: Each is a module with a command of its own; a process of its own, so that none inherits another's memory.
-PARTS = ("session", "intake", "memory", "unwrap", "message", "inbox", "search", "pages", "pdf")
+PARTS = ("session", "intake", "memory", "unwrap", "message", "inbox", "search", "pages", "pdf", "gateway")
 
 
 def main() -> int:

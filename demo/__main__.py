@@ -1,16 +1,18 @@
-"""``make demo``: the whole system on loopback, three tunnel mails, and a link to open."""
+"""``make demo``: the whole system on loopback, three mails that must be protected, and a link to open."""
 
 from __future__ import annotations
 
 import json
 import signal
 import sys
+import time
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from email.utils import parseaddr
 from pathlib import Path
+from smtplib import SMTPException
 from typing import BinaryIO
 
 import click
@@ -20,6 +22,8 @@ from .postfix import PostfixFailed, PostfixMissing, free_port
 from .site import DemoFailed, DemoSite
 
 PORT = 8025
+#: So long after a change the gateway has read its policy again.
+POLICY_SECONDS = 1.5
 EX_UNAVAILABLE = 69  # sysexits(3)
 HERE = Path(__file__).resolve().parent.parent
 #: Where a running demo says how it is reached, for ``send``: one file for each port.
@@ -32,7 +36,7 @@ ANNA = parseaddr(mails.RECIPIENT)[1]
 @click.option("--port", type=int, help="Where the reader listens on localhost; else 8025, or any free port to check.")
 @click.pass_context
 def main(context: click.Context, checking: bool, port: int | None) -> None:
-    """Run Postfix, the milter, the reader and the maker of PDFs on loopback until Ctrl-C.
+    """Run two Postfix, the gateway, the milter, the reader and the maker of PDFs on loopback until Ctrl-C.
 
     Example: python -m demo --port 8026
     """
@@ -43,10 +47,10 @@ def main(context: click.Context, checking: bool, port: int | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
-        click.echo("Starting a private Postfix, the milter and the reader ...", err=True)
+        click.echo("Starting two private Postfix and all the services ...", err=True)
         with DemoSite(port or (free_port() if checking else PORT)) as running:
             for raw in mails.all_three(datetime.now(UTC)):
-                running.send(raw, [ANNA])
+                running.send(mails.secret(raw), [ANNA])
             notices = running.notices(3)
             if checking:
                 sys.exit(0 if check.walk(running, notices) else 1)
@@ -69,20 +73,25 @@ def _stop(_number: int, _frame: object) -> None:
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--to", "addresses", multiple=True, default=[ANNA], show_default=True, help="Who gets it.")
 @click.option("--port", default=PORT, show_default=True, help="The running demo's.")
-@click.option("--pdf", is_flag=True, help="Have it sent as an encrypted PDF.")
-def send(file: BinaryIO | None, addresses: tuple[str, ...], port: int, pdf: bool) -> None:
+@click.option("--pdf/--no-pdf", default=None, help="From now on have mail to them sent as an encrypted PDF, or not.")
+def send(file: BinaryIO | None, addresses: tuple[str, ...], port: int, pdf: bool | None) -> None:
     """Send one more mail into the running demo: FILE (a message, RFC 5322), or a short one of ours.
 
+    It goes through the company's Postfix as any mail would: protected if its subject holds [secure], else in clear.
     Example: python -m demo send letter.eml --to carl@partner.example
     """
-    raw = file.read() if file else mails.plain(datetime.now(UTC))
+    raw = file.read() if file else mails.secret(mails.plain(datetime.now(UTC)))
     try:
         state = json.loads(_state(port).read_text())
     except OSError:
         raise click.ClickException(f"no demo runs on port {port}; start one in another terminal: make demo") from None
     try:
-        site.send(raw, addresses, Path(state["config"]), state["smtp"], ["otp-pdf"] if pdf else [])
-    except (DemoFailed, OSError) as error:
+        for address in addresses if pdf is not None else ():
+            words = ("set", "otp_enabled", str(pdf).lower(), "--user", address, "--config", state["config"])
+            site.messenger("gateway", *words)
+            time.sleep(POLICY_SECONDS)
+        site.send(raw, addresses, state["smtp"])
+    except (DemoFailed, OSError, SMTPException) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Sent to {', '.join(addresses)}: look into {state['url']}")
 

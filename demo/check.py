@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -22,6 +23,8 @@ PASSWORD = "a long walk by the sea"
 ANNA = parseaddr(mails.RECIPIENT)[1]
 SENDER = parseaddr(mails.SENDER)[1]
 #: One sentence of each mail that only its reader can see.
+#: So long after a change the gateway has read its policy again.
+POLICY_SECONDS = 1.5
 SENTENCES = ("Your number is 4711-0815", "before they are published", "添付の書類をご確認ください")
 
 
@@ -31,7 +34,8 @@ def walk(site: DemoSite, notices: list[bytes]) -> bool:
     person = Visitor()
     link = site.link_in(notices[0])
     try:
-        seen("three notices left through Postfix", len(notices) == 3)
+        seen("three mails with [secure] in the subject became three notices", len(notices) == 3)
+        pass_in_clear(site, seen)
         seen("no notice holds what the mail says", not any(b"4711" in notice for notice in notices))
         seen("without log-in the inbox is closed", "/login" in Visitor().open(site.url + "/").url)
         inbox = sign_up(person, link)
@@ -40,6 +44,7 @@ def walk(site: DemoSite, notices: list[bytes]) -> bool:
         seen("the inbox lists three messages", len(messages) == 3)
         read_all(person, messages, seen)
         answer(site, person, messages[0], seen)
+        receipt(site, person, inbox.url, seen)
         open_pdf(site, person, seen)
         seen("a stranger with the message's address sees nothing", "/login" in Visitor().open(messages[0]).url)
     except (DemoFailed, LookupError, OSError) as error:
@@ -78,13 +83,36 @@ def answer(site: DemoSite, person: Visitor, message: str, seen: Seen) -> None:
     arrived = message_from_bytes(site.left(SENDER, b"In-Reply-To:"), policy=default)
     assert isinstance(arrived, EmailMessage)
     body = arrived.get_body(("plain",))
-    seen("an answer leaves through Postfix to the sender", body is not None and "that was quick" in body.get_content())
+    seen(
+        "an answer comes back to the sender's own Postfix", body is not None and "that was quick" in body.get_content()
+    )
     seen("it belongs to the sender's message", bool(arrived["In-Reply-To"]))
+
+
+def pass_in_clear(site: DemoSite, seen: Seen) -> None:
+    """Send a mail that no rule flags."""
+    site.send(mails.plain(datetime.now(UTC)), [ANNA])
+    left = site.left(ANNA, b"4711")
+    seen("a mail without [secure] leaves as it is", b"Subject: Your contract is ready" in left)
+
+
+def receipt(site: DemoSite, person: Visitor, inbox: str, seen: Seen) -> None:
+    """Ask for a receipt by the policy, open the message, and look at what its sender is told."""
+    site.gateway("set", "read_receipt", "true", "--global")
+    time.sleep(POLICY_SECONDS)
+    site.send(mails.secret(mails.with_pictures(datetime.now(UTC))), [ANNA])
+    site.notices(4)
+    [message] = [url for url in person.open(inbox).links if _is_message(url)][:1]
+    person.open(message)
+    told = site.left(SENDER, b"disposition-notification")
+    seen("its sender is told of the first reading, where the policy says read_receipt", b"<pictures." in told)
 
 
 def open_pdf(site: DemoSite, person: Visitor, seen: Seen) -> None:
     """Have a message sent as an encrypted PDF, look its password up in the portal, open it."""
-    site.send(mails.plain(datetime.now(UTC)), [ANNA], "otp-pdf")
+    site.gateway("set", "otp_enabled", "true", "--user", ANNA)
+    time.sleep(POLICY_SECONDS)
+    site.send(mails.secret(mails.plain(datetime.now(UTC))), [ANNA])
     cover = message_from_bytes(site.left(ANNA, b"application/pdf"), policy=default)
     assert isinstance(cover, EmailMessage)
     [pdf] = [part for part in cover.iter_attachments() if part.get_content_type() == "application/pdf"]

@@ -11,12 +11,19 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 SENDER = "Bob Brown <bob@example.com>"
+#: What the gateway of the demo looks for, as the wizard writes it into the policy.
+TRIGGER = b"[secure]"
 RECIPIENT = "Anna Arendt <anna@partner.example>"
 
 
 def all_three(now: datetime) -> tuple[bytes, bytes, bytes]:
     """Return the demo's messages (RFC 5322), oldest first."""
     return plain(now), with_pictures(now), with_attachments(now)
+
+
+def secret(raw: bytes) -> bytes:
+    """The same with the words in its subject that have the gateway protect it."""
+    return raw.replace(b"Subject: ", b"Subject: " + TRIGGER + b" ", 1)
 
 
 def plain(now: datetime) -> bytes:

@@ -174,9 +174,13 @@ class PrivatePostfix:
             time.sleep(0.05)
         return found
 
+    def beforehand(self, **parameters: str) -> None:
+        """Set main.cf parameters that were not known yet when this instance was described."""
+        self._main_cf.update(parameters)
+
     def postconf(self, **parameters: str) -> None:
         """Change main.cf parameters of the running instance."""
-        self._main_cf.update(parameters)
+        self.beforehand(**parameters)
         self._write()
         subprocess.run(["postfix", "-c", str(self.config_dir), "reload"], check=True, capture_output=True)
 

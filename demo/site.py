@@ -1,4 +1,8 @@
-"""The whole system on loopback, as a sysadmin would have it: keys by the wizard, Postfix, milter, reader.
+"""The whole system on loopback, as two sysadmins would have it: keys by the wizard, two Postfix, all the services.
+
+A company's own Postfix with messenger-gateway, which its people send through and get their mail from; and Messenger's,
+with the milter that takes tunnel mail in. What would leave for the world is caught.
+
 
 Everything lies in one temporary folder and goes away with it; every process is ended by its pid.
 """
@@ -15,17 +19,32 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC, datetime
+from email.utils import parseaddr
 from pathlib import Path
 from smtplib import SMTP
 from types import TracebackType
 from typing import Any
 
+from messenger.cli import settings_file
+
+from . import mails
 from .postfix import CATCH, PrivatePostfix
 
+POLICY = """[global]
+enabled = true
+[[rule]]
+name = "secure in the subject"
+result = "mandatory"
+subject = ["[secure]"]
+"""
+OWN_DOMAIN = "example.com"
+SENDER = parseaddr(mails.SENDER)[1]
+MILTER = "{{ unix:{}, default_action=tempfail, content_timeout=300s }}"
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 WEBMAIL_SENDER = "webmail-sender@example.com"
-WEBMAIL_RECIPIENT = "webmail@example.com"
+WEBMAIL_RECIPIENT = "webmail@portal.example"
 BIN = Path(sys.executable).parent
 
 
@@ -62,37 +81,58 @@ class DemoSite(AbstractContextManager["DemoSite"]):
         self._stack.close()
 
     def _start(self) -> None:
-        milter_socket = self.home / "milter.sock"
-        self.postfix = PrivatePostfix(
-            self.home / "postfix",
-            milters=f"{{ unix:{milter_socket}, default_action=tempfail, content_timeout=300s }}",
+        milter_socket, gateway_socket = self.home / "milter.sock", self.home / "gateway.sock"
+        self.postfix = PrivatePostfix(self.home / "postfix", milters=MILTER.format(milter_socket), transport=CATCH)
+        self.company = PrivatePostfix(
+            self.home / "company",
+            milters=MILTER.format(gateway_socket),
             transport=CATCH,
+            main_cf=_route(WEBMAIL_RECIPIENT, self.postfix.port) | {"myhostname": "mail.example.com"},
         )
-        self._set_up(milter_socket)
+        self.postfix.beforehand(**_route(OWN_DOMAIN, self.company.port))
+        self._set_up(milter_socket, gateway_socket)
         self._stack.enter_context(self.postfix)
+        self._stack.enter_context(self.company)
         self._run("messenger-milter", "--config", str(self.config))
+        self._run("messenger-gateway", "--config", str(self.config))
         self._run("messenger-reader", "--config", str(self.config))
         self._wait("messenger-milter", milter_socket.exists)
+        self._wait("messenger-gateway", gateway_socket.exists)
         # The milter makes its spool.
         self._run("messenger-pdfotp", "--config", str(self.config))
         self._wait("messenger-reader", lambda: not _free(self.port))
 
-    def _set_up(self, milter_socket: Path) -> None:
+    def _set_up(self, milter_socket: Path, gateway_socket: Path) -> None:
         messenger(
             "setup", "--non-interactive", "--config", str(self.config),
-            "--portal-url", self.url, "--own-domain", "example.com",
+            "--portal-url", self.url, "--own-domain", OWN_DOMAIN,
             "--webmail-sender", WEBMAIL_SENDER, "--webmail-recipient", WEBMAIL_RECIPIENT,
             "--mail-root", str(self.home / "mail"), "--milter-socket", str(milter_socket),
             "--sendmail", " ".join(self.postfix.sendmail), "--listen", f"127.0.0.1:{self.port}",
         )  # fmt: skip
+        (self.home / "gateway.toml").write_text(POLICY)
+        # One folder for both ends here, and two Postfix: the gateway's copies leave by the company's.
+        settings_file.rewrite(
+            self.config,
+            {
+                ("gateway", "socket"): str(gateway_socket),
+                ("gateway", "sendmail"): list(self.company.sendmail),
+                ("gateway", "messenger_hosts"): ["192.0.2.1"],
+            },
+            datetime.now(UTC),
+        )
 
-    def send(self, raw: bytes, to: Sequence[str], *options: str) -> None:
-        """Do what a gateway does: wrap one message as a tunnel mail and send it to Postfix by SMTP."""
-        send(raw, to, self.config, self.postfix.port, options)
+    def send(self, raw: bytes, to: Sequence[str], sender: str = SENDER) -> None:
+        """Do what somebody in the company does: send a mail through its Postfix, which asks the gateway."""
+        send(raw, to, self.company.port, sender)
+
+    def gateway(self, *words: str) -> None:
+        """Run ``messenger gateway`` on the policy. Raises DemoFailed."""
+        messenger("gateway", *words, "--config", str(self.config))
 
     def state(self) -> dict[str, Any]:
         """What another process needs to send into this site."""
-        return {"url": self.url, "config": str(self.config), "smtp": self.postfix.port}
+        return {"url": self.url, "config": str(self.config), "smtp": self.company.port}
 
     def notices(self, count: int) -> list[bytes]:
         """The notices that left through Postfix, once there are *count*. Raises DemoFailed."""
@@ -105,7 +145,8 @@ class DemoSite(AbstractContextManager["DemoSite"]):
         """The last mail that left for *recipient* and has *mark* in it, once there is one. Raises DemoFailed."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = [one.raw for one in self.postfix.caught() if one.rcpt_to == recipient and mark in one.raw]
+            caught = [*self.postfix.caught(), *self.company.caught()]
+            found = [one.raw for one in caught if one.rcpt_to == recipient and mark in one.raw]
             if found:
                 return found[-1]
             time.sleep(0.2)
@@ -120,9 +161,9 @@ class DemoSite(AbstractContextManager["DemoSite"]):
 
     def last_words(self) -> str:
         """The end of every log, for when something went wrong."""
-        logs = [*sorted(self.home.glob("*.log")), self.postfix.log]
+        logs = [*sorted(self.home.glob("*.log")), self.postfix.log, self.company.log]
         return "\n".join(
-            f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+            f"--- {log.relative_to(self.home)}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-12:])
             for log in logs
             if log.exists()
         )
@@ -160,13 +201,15 @@ def messenger(*words: str, given: bytes = b"") -> bytes:
     return done.stdout
 
 
-def send(raw: bytes, to: Sequence[str], config: Path, port: int, options: Sequence[str] = ()) -> None:
-    """Wrap one message as a tunnel mail and hand it to Postfix on *port*. Raises DemoFailed."""
-    words = [word for address in to for word in ("--to", address)]
-    words += [word for option in options for word in ("--option", option)]
-    mail = messenger("tunnel", "wrap", "-", *words, "--config", str(config), given=raw)
+def send(raw: bytes, to: Sequence[str], port: int, sender: str = SENDER) -> None:
+    """Hand one message to the Postfix on *port*, as a mail program does. Raises OSError where it isn't taken."""
     with SMTP("127.0.0.1", port, timeout=60) as smtp:
-        smtp.sendmail(WEBMAIL_SENDER, [WEBMAIL_RECIPIENT], mail)
+        smtp.sendmail(sender, to, raw)
+
+
+def _route(address: str, port: int) -> dict[str, str]:
+    """main.cf's way of saying that mail for the domain of *address* goes to *port* of this machine."""
+    return {"transport_maps": f"inline:{{ {{ {address.rpartition('@')[2]} = smtp:[127.0.0.1]:{port} }} }}"}
 
 
 def _free(port: int) -> bool:

@@ -43,7 +43,7 @@ def test_the_check_walks_the_way_of_a_recipient_and_stops():
     out, err = process.communicate(timeout=SECONDS)
 
     assert process.returncode == 0, out + err
-    assert "14 passed, 0 failed" in out
+    assert "16 passed, 0 failed" in out
 
 
 def test_it_runs_until_interrupted_and_leaves_nothing():
