@@ -117,6 +117,7 @@ def test_header_fields_are_compared_by_glob_or_expression_and_found_by_a_name_wi
 
     assert matched(rule(header={"sensitivity": "company-confidential"}), labelled)
     assert matched(rule(header={"Msip_Label*": "*Name=strictly confidential;*"}), labelled)
+    assert matched(rule(header={"m?ip_*": "*Name=strictly*"}), labelled)
     assert matched(rule(header={"msip_labels": r"/Name=(Strictly )?Confidential\b/"}), labelled)
     assert matched(rule(header={"Sensitivity": "*", "X-*": "*"}), labelled) is False
     assert not matched(rule(header={"Sensitivity": "confidential"}), labelled)

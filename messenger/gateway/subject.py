@@ -32,7 +32,7 @@ _UNSEEN = "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufef
 
 def text(value: bytes) -> str:
     """The subject as it is meant to be read, of one line, blanks and all."""
-    return "".join(words for _, words in _pieces(_source(value)[0]))
+    return headers.words(_source(value)[0])
 
 
 class Word(str):
@@ -91,7 +91,7 @@ def without(value: bytes, words: Iterable[str]) -> bytes:
 
 def _source(value: bytes) -> tuple[str, str]:
     """The value in one line as text from which the same bytes can be made again, and by which codec."""
-    value = value[:LONGEST].replace(b"\r\n", b"").replace(b"\n", b"").replace(b"\r", b"")
+    value = value[:LONGEST].translate(None, b"\r\n")
     try:
         return value.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
