@@ -20,6 +20,7 @@ from .config_lines import places
 from .config_reading import Reading, hints, shown
 from .envelope import domain_of
 from .errors import MessengerError
+from .gateway_basis import Basis
 from .tunnel_fields import Fields
 
 DEFAULT_PATH = Path("/etc/webmail-messenger/messenger.toml")
@@ -171,6 +172,21 @@ class Config:
     reply: Reply
     pdf: Pdf
     gateway: Gateway
+
+    def basis(self) -> Basis:
+        """Return what the gateway's decisions need."""
+        keys = self.gateway
+        return Basis(
+            own_domains=self.site.own_domains,
+            webmail_sender=self.tunnel.webmail_sender,
+            webmail_recipient=self.tunnel.webmail_recipient,
+            senders=frozenset({self.notice.mail_from, self.reply.mail_from} - {""}),
+            order=keys.order,
+            certificates=keys.certificates,
+            pgp_keys=keys.pgp_keys if keys.pgp_filter else None,
+            tables=keys.tables,
+            table_seconds=keys.table_seconds,
+        )
 
 
 def settings_path(option: Path | None) -> Path:

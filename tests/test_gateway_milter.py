@@ -11,7 +11,7 @@ from .gateway_fixtures import PLAIN, POLICY, SECRET, WITHOUT_TRIGGER, Client, Ga
 from .milter_fixtures import OLD_MTA, SENDER, TUNNEL, Answer
 
 DECIDING_FAILS = (
-    "import messenger_milter.gateway_ground as g\ndef decide(*a): raise KeyError('inside')\ng.decision.decide = decide"
+    "import messenger.gateway.grounds as g\ndef decide(*a): raise KeyError('inside')\ng.decision.decide = decide"
 )
 LATER = Answer("tempfail", "451 4.3.0 Please try again later")
 

@@ -13,11 +13,12 @@ from .. import visible
 from ..config import Config
 from ..envelope import AddressError, normal
 from ..gateway.decision import decide, destination, outside
+from ..gateway.grounds import Grounds
 from ..gateway.lookup import Levels
+from ..gateway.policy_file import PolicyFile
 from ..gateway.rules import judge
 from ..gateway.values import Choice, Decision, Judgement, Seen, Setting, Way
 from ..message import headers
-from .gateway_ground import ground_of, passing_senders, policy_of
 from .options import config_option, echo_json, json_option, read_input, settings
 
 WIDTH = 80
@@ -75,11 +76,11 @@ def explain(
     given = _of_mail(read_input(file)) if file is not None else (_of_words(subject, fields), None)
     seen = Seen(_address(sender), tuple(map(_address, recipients)), given[0], authenticated, given[1])
     config = settings()
-    policy = policy_of(config)
-    ground = ground_of(config, policy)
+    standing = Grounds(config.basis(), PolicyFile(config.gateway.policy)).now()
+    ground, policy = standing.ground, standing.policy
     decision = decide(seen, ground)
     explained = [_explained(choice, seen, ground.levels, policy.rules, config) for choice in decision.choices]
-    passing = seen.mail_from in passing_senders(config, policy)
+    passing = seen.mail_from in standing.senders
     if as_json:
         echo_json(_object(seen, decision, explained))
     else:

@@ -15,6 +15,8 @@ from .setting_forms import FORMS
 from .values import EncryptMode, Policy, Setting, Settings
 
 _MODE = "encrypt_mode"
+#: A company writes to the same people again and again.
+_REMEMBERED = 8192
 _STRICTEST_FIRST = (EncryptMode.MANDATORY, EncryptMode.FORCE, EncryptMode.NO_ENCRYPTION, EncryptMode.ALLOW)
 
 
@@ -38,17 +40,19 @@ class Levels:
         self._policy = policy
         self._tables = tables
         self._defaults = defaults
+        # Only a table changes its answer while the policy stays the same.
+        self._found = self._first if tables else lru_cache(_REMEMBERED)(self._first)
 
     def setting(self, name: str, sender: str, recipient: str) -> Setting:
         """Return what holds of *name* for mail from *sender* to *recipient*; raises KeyError for an unknown name."""
         if name == _MODE:
             return stricter(self.mode_of(recipient), self.mode_of(sender))
         (own, own_domains), (others, other_domains) = _places(recipient), _places(sender)
-        return self._first(name, own + others, own_domains + other_domains)
+        return self._found(name, own + others, own_domains + other_domains)
 
     def mode_of(self, address: str) -> Setting:
         """Return the encrypt_mode of one side."""
-        return self._first(_MODE, *_places(address))
+        return self._found(_MODE, *_places(address))
 
     def every(self, sender: str, recipient: str) -> tuple[Setting, ...]:
         """Return all settings for mail from *sender* to *recipient*; an empty one has no say but global's.
@@ -97,6 +101,7 @@ def wildcards(domain: str) -> tuple[str, ...]:
 
 # A pure function, asked for each setting of each recipient of a mail.
 @lru_cache(4096)
+@lru_cache(_REMEMBERED)
 def _places(address: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Where settings of *address* may stand: as a user, and by its domain."""
     users: tuple[str, ...] = ()

@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from messenger.gateway.policy_file import PolicyFile
 
 from messenger import config as settings
 from messenger.errors import MessengerError
+from messenger.gateway.grounds import Grounds
+from messenger.gateway.policy_file import PolicyFile
 from messenger.submission import Relay, Route
 
 from . import gateway_checks, serving
 from .connection import MEMORY_LIMIT, Load
 from .gateway import Desk, carry_out
-from .gateway_ground import Grounds, keys_of
+from .gateway_keys import keys_of
 from .gateway_milter import Border, Gateway, run
 from .gateway_observing import Observer, harvester
 
@@ -61,7 +62,7 @@ def gateway_of(config: settings.Config) -> tuple[Gateway, tuple[Relay, ...]]:
     section = config.gateway
     file = PolicyFile(section.policy)
     file.current(time.time())  # a site without a policy is told at the start, not by the first mail
-    grounds = Grounds(config, file)
+    grounds = Grounds(config.basis(), file)
     keys = keys_of(config, grounds)
     relay = Relay(Route(sendmail=section.sendmail, smtp=section.smtp))
     to_filter = Relay(Route(smtp=section.pgp_filter))
@@ -75,8 +76,8 @@ def gateway_of(config: settings.Config) -> tuple[Gateway, tuple[Relay, ...]]:
     return Gateway(
         border=Border(
             own_domains=frozenset(config.site.own_domains),
-            webmail_recipients=lambda: grounds.now().webmail_recipients,
-            senders=lambda: grounds.now().exempt_senders,
+            webmail_recipients=lambda: frozenset(grounds.now().ground.webmail_recipients),
+            senders=lambda: grounds.now().senders,
             hosts=tuple(ipaddress.ip_network(host) for host in section.messenger_hosts),
         ),
         size_limit=section.size_limit,
