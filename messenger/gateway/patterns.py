@@ -107,7 +107,9 @@ def compiled(inside: str) -> regex.Pattern[str]:
 
 def stands_in(inside: str, value: str, until: float) -> bool:
     """Whether an own expression matches anywhere in *value*; TimeoutError after *until* (of the monotonic clock)."""
-    return compiled(inside).search(value, timeout=max(until - time.monotonic(), 0.001)) is not None
+    left = max(until - time.monotonic(), 0.001)
+    # Other mails go on meanwhile: the library lets go of the interpreter.
+    return compiled(inside).search(value, timeout=left, concurrent=True) is not None
 
 
 @lru_cache(256)
@@ -163,7 +165,6 @@ def _own(inside: str, text: str, until: float) -> Iterator[str | None]:
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    # Other mails go on meanwhile: the library lets go of the interpreter.
     for found in compiled(inside).finditer(text, timeout=left, concurrent=True):
         yield found[0]
 
