@@ -44,8 +44,8 @@ class PdfPasswordError(MessengerError):
 def password(key: bytes, address: str, generation: int, pdf_id: str, symbols: int = PASSWORD_SYMBOLS) -> str:
     """Return the password of the PDF *pdf_id*, in groups of four; the hyphens are part of it.
 
-    *address* as ``envelope.normal`` spells it, *generation* the account's (0 to 2^32 - 1), *symbols* how many there
-    are without the hyphens. HKDF-Expand with SHA-256 (RFC 5869, section 2.3) of the PDF key.
+    *address* as ``envelope.normal`` spells it, *generation* that of the PDF's record (0 to 2^32 - 1), *symbols* how
+    many there are without the hyphens. HKDF-Expand with SHA-256 (RFC 5869, section 2.3) of the PDF key.
     """
     if len(key) != KEY_BYTES:
         raise PdfPasswordError(f"the PDF key has {len(key)} bytes, {KEY_BYTES} are needed; read it with load_key()")

@@ -3,16 +3,19 @@
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from messenger import config
+from messenger import config, preferences
 from messenger.accounts import Accounts
 from messenger.cli import account_database
+from messenger.mailbox import mailbox_of
 
 from .account_commands_fixtures import furnish
 from .accounts_fixtures import ALICE, BOB, HASHER, HOME, NOW, PASSWORD
@@ -21,6 +24,8 @@ from .mailbox_fixtures import NAME, RAW
 from .other_user import needs_open_source
 
 READER, OTHER = "nobody", "daemon"
+#: The one that intake and reader share.
+GROUP = 54321
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else"),
     needs_open_source,
@@ -71,6 +76,19 @@ def owners(path):
     return {pwd.getpwuid(one.stat().st_uid).pw_name for one in (path, *path.rglob("*"))}
 
 
+@contextmanager
+def member_of_the_group(user):
+    """Be *user* in this process, with the group that intake and reader share."""
+    groups = os.getgroups()
+    os.setgroups([GROUP])
+    os.seteuid(pwd.getpwnam(user).pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setgroups(groups)
+
+
 def sign_up(folder, address):
     with account_database.as_owner(database_of(folder)):
         accounts = Accounts(database_of(folder), hasher=HASHER)
@@ -84,6 +102,7 @@ def test_what_root_does_leaves_nothing_behind_that_is_not_the_readers(folder):
         ("account", "list"),
         ("account", "disable", ALICE),
         ("account", "invite", BOB),
+        ("pdf", "renew", ALICE),
         ("account", "delete", ALICE, "--yes", "--with-mail"),
         ("audit",),
     ):
@@ -93,6 +112,28 @@ def test_what_root_does_leaves_nothing_behind_that_is_not_the_readers(folder):
     assert owners(folder / "state" / "accounts") == owners(folder / "mail") == {READER}
     assert run(folder, "account", "invite", BOB, user=READER).returncode == 77  # the link key is root's here
     assert run(folder, "account", "list", user=READER).returncode == 0
+
+
+def test_preferences_that_root_writes_belong_to_the_reader_and_to_the_group_of_the_folder(folder):
+    sign_up(folder, ALICE)
+    mailbox_of(folder / "mail", ALICE).ensure()
+    for path in (folder / "mail", *(folder / "mail").rglob("*")):
+        shutil.chown(path, READER, GROUP)
+        path.chmod(0o2770 if path.is_dir() else 0o660)
+
+    for user in ("root", READER):
+        done = run(folder, "pdf", "renew", ALICE, user=user)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    file = folder / "mail" / "example.net" / "alice" / "preferences.json"
+    found = file.stat()
+    assert "generation 2" in done.stdout
+    assert [path.name for path in file.parent.iterdir() if path.is_file()] == [file.name]
+    assert (pwd.getpwuid(found.st_uid).pw_name, found.st_gid, stat.S_IMODE(found.st_mode)) == (READER, GROUP, 0o640)
+    # The milter is somebody else in that group: it reads the file, and could put another one in its place.
+    with member_of_the_group(OTHER):
+        assert preferences.change(file.parent, lambda before: before).generation == 2
+    assert owners(file) == {OTHER}
 
 
 def test_files_beside_an_open_database_are_the_readers_too(folder):

@@ -58,10 +58,11 @@ class Trail(Store):
 
 
 _BEGUN = "SELECT count(*) FROM audit WHERE account = ? AND at > ? AND event = ? AND outcome = ?"
-#: An administrator's line about somebody without an account has the address as its detail.
+#: An administrator's line about somebody without an account has the address as its detail, or at the end of it.
 _MATCHES = (
     "at >= :since AND (:address = '' OR address = :address"
-    " OR (account IS NULL AND client LIKE 'admin:%' AND detail = :address))"
+    " OR (account IS NULL AND client LIKE 'admin:%' AND"
+    " (detail = :address OR substr(detail, -length(' of ' || :address)) = ' of ' || :address)))"
 )
 _FIRST = f"SELECT min(id), max(id) FROM (SELECT id FROM audit WHERE {_MATCHES} ORDER BY id DESC LIMIT :limit)"
 _PAGE = f"""

@@ -1,23 +1,25 @@
-"""``messenger pdf``: what was given up, another try, a password for the help desk, and a PDF made by hand."""
+"""``messenger pdf``: what was given up, another try, passwords for the help desk, and a PDF made by hand."""
 
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .. import pdf_password, pdf_record
-from ..accounts import DONE
+from .. import pdf_password, pdf_record, preferences
+from ..accounts import DONE, Accounts
 from ..config import Config
 from ..envelope import normal
 from ..mailbox import mailbox_of
 from ..pdf_spool import Failed as GivenUp
 from ..pdf_spool import Spool
+from ..preferences import Preferences
 from . import account_database, rows
 from .options import config_option, echo_json, json_option, path_of_settings, settings
-from .status import NO_INPUT, Failed
+from .status import DATA, NO_INPUT, NO_USER, Failed
 
 #: Where a PDF is made: in the room that has what it takes. Rooms aren't imported from here.
 BY_HAND = "messenger_pdfotp.by_hand"
@@ -74,12 +76,41 @@ def password(given_id: str, address: str, as_json: bool) -> None:
     record = pdf_record.find(mailbox_of(config.mail.root, to).root.parent, pdf_id)
     if record is None:
         raise Failed(f"{pdf_id}: no PDF of that id went to {to}; compare both with its mail", NO_INPUT)
-    _audit(config, to, pdf_id)
+    with account_database.opened(config) as accounts:
+        _audit(accounts, "pdf password", to, pdf_id)  # before it is said
     found = pdf_password.password(key, to, record.generation, pdf_id, config.pdf.password_symbols)
     if as_json:
         echo_json({"id": pdf_id, "address": to, "password": found})
     else:
         click.echo(found)
+
+
+@pdf.command(
+    short_help="Give somebody's next PDFs passwords of another generation.",
+    epilog="Example: messenger pdf renew anna@example.net",
+)
+@click.argument("address")
+@json_option
+@config_option
+def renew(address: str, as_json: bool) -> None:
+    """Raise the generation of ADDRESS by one: it is part of the passwords of all PDFs from now on.
+
+    Each PDF has a password of its own, so one that somebody saw opens no other PDF, with this command or without it.
+    PDFs sent before keep their passwords, and are found as before.
+    """
+    config, to = settings(), normal(address)
+    mailbox = mailbox_of(config.mail.root, to)
+    # As the reader, who must be able to replace the file again.
+    with account_database.opened(config) as accounts:
+        if accounts.find(to) is None and not mailbox.exists():
+            raise Failed(f"{to}: has no account, and no mail came for it; compare the address", NO_USER)
+        mailbox.ensure()
+        now_on = preferences.change(mailbox.root.parent, _next_generation).generation
+        _audit(accounts, "pdf renew", to, f"generation {now_on}")
+    if as_json:
+        echo_json({"address": to, "generation": now_on})
+    else:
+        click.echo(f"{to}: PDFs from now on have passwords of generation {now_on}; those sent before open as before")
 
 
 @pdf.command(epilog="Example: messenger pdf make mail.eml --to anna@example.net --out mail.pdf")
@@ -118,10 +149,14 @@ def _object(found: GivenUp) -> dict[str, Any]:
     }
 
 
-def _audit(config: Config, address: str, pdf_id: str) -> None:
-    """Note who asked, before the password is said; where nobody has signed up there is no audit to note it in."""
-    with account_database.opened(config) as accounts:
-        account = accounts.find(address)
-        detail = pdf_id if account else f"{pdf_id} of {address}"
-        by = account_database.administrator()
-        accounts.audit("pdf password", DONE, account.id if account else None, by, int(time.time()), detail)
+def _next_generation(before: Preferences) -> Preferences:
+    if before.generation == preferences.GENERATIONS - 1:
+        raise Failed(f"this is generation {before.generation} already, the last that there is", DATA)
+    return replace(before, generation=before.generation + 1)
+
+
+def _audit(accounts: Accounts, event: str, address: str, detail: str) -> None:
+    """Note who did it; whom it is about stands in the detail where there is no account of that address."""
+    account = accounts.find(address)
+    number, about = (account.id, detail) if account else (None, f"{detail} of {address}")
+    accounts.audit(event, DONE, number, account_database.administrator(), int(time.time()), about)
