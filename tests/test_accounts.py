@@ -28,7 +28,7 @@ from .accounts_fixtures import (  # noqa: F401
 def test_an_account_is_found_by_its_address_in_any_spelling(accounts):
     account = accounts.sign_up("Alice@Example.NET", PASSWORD, HOME, NOW, language="de", time_zone="Europe/Berlin")
 
-    assert account == Account(1, ALICE, NOW, "de", "Europe/Berlin", 0)
+    assert account == Account(1, ALICE, NOW, "de", "Europe/Berlin")
     assert accounts.find('"alice"@EXAMPLE.net') == account
     assert accounts.find(BOB) is None
     assert accounts.find("no address") is None

@@ -12,7 +12,7 @@ from messenger.submission import SubmissionError
 from messenger_reader import letters as module
 from messenger_reader.letters import Letters
 
-ALICE = Account(7, "alice@example.net", 1_700_000_000, "en", "UTC", 0)
+ALICE = Account(7, "alice@example.net", 1_700_000_000, "en", "UTC")
 SITE = Site(name="Messages", portal_url="https://mail.example.org", notice_from="webmail@example.org")
 LINK = "https://mail.example.org/r/secret-token"
 

@@ -27,13 +27,14 @@ class People(Store):
             if rows.by_address(db, address):
                 raise AddressTaken(f"{address} has an account already")
             number = _next_id(db)
+            # Nobody reads this generation: that of PDFs' passwords lies beside the mail, in ``preferences``.
             row = {"id": number, "created": now, "language": language, "time_zone": time_zone, "generation": 0}
             rows.insert(db, "account", row)
             rows.insert(db, "address", {"address": address, "account": number, "main": 1, "added": now})
             secret = {"kind": "password", "secret": hashed, "created": now, "changed": now}
             rows.insert(db, "credential", {"account": number, **secret})
             guard.remember_network(db, number, client, now)
-            account = Account(number, address, now, language, time_zone, 0)
+            account = Account(number, address, now, language, time_zone)
             rows.audit(db, "sign-up", DONE, account, client, now)
         return account
 

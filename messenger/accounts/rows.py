@@ -17,7 +17,7 @@ from .values import Account, Overtaken
 LINE_CHARACTERS = 200
 
 #: The columns of an Account, in order, from the tables account and main.
-ACCOUNT = """account.id, main.address, account.created, language, time_zone, generation,
+ACCOUNT = """account.id, main.address, account.created, language, time_zone,
     EXISTS (SELECT 1 FROM credential WHERE credential.account = account.id AND credential.kind = 'totp'),
     disabled, epoch"""
 JOINED = "account JOIN address AS main ON main.account = account.id AND main.main = 1"
@@ -30,8 +30,8 @@ _BY_ID = f"SELECT {ACCOUNT} FROM {JOINED} WHERE account.id = ?"
 
 def account_of(fields: Sequence[Any]) -> Account:
     """Make an account of the columns ACCOUNT."""
-    number, address, created, language, time_zone, generation, second_factor, disabled, epoch = fields
-    return Account(number, address, created, language, time_zone, generation, bool(second_factor), disabled, epoch)
+    number, address, created, language, time_zone, second_factor, disabled, epoch = fields
+    return Account(number, address, created, language, time_zone, bool(second_factor), disabled, epoch)
 
 
 def by_address(db: Database, address: str) -> Account | None:

@@ -51,8 +51,6 @@ class Account:
     created: int
     language: str
     time_zone: str
-    #: Counts up when everything derived for this account must change.
-    generation: int
     #: Whether a log-in needs more than the password.
     second_factor: bool = False
     #: When an administrator shut it; 0 while it is open.
