@@ -127,7 +127,8 @@ def test_the_same_mail_again_is_the_same_tunnel_mail(client, gateway):
 @pytest.mark.parametrize(
     ("strings", "expected"),
     [(b"<Ann@EXAMPLE.org>", "ann@example.org"), (b"ann@example.org.", "ann@example.org"), (b"<>", ""),
-     (b"<@relay.example:ann@example.org>", "ann@example.org"), (b"<two words@x>", "two words@x")],
+     (b"<@relay.example:ann@example.org>", "ann@example.org"), (b"<<ann@example.org>>", "<<ann@example.org>>"),
+     (b"<two words@x>", "two words@x")],
 )  # fmt: skip
 def test_an_address_has_one_spelling(strings, expected):
     assert address_of(strings) == expected

@@ -275,6 +275,9 @@ class Connection:
         """Take recipients off the mail: spelled as the client did, or nothing is deleted."""
         for rcpt_to in dict.fromkeys(rcpt_tos):
             self._context.delrcpt(rcpt_to.decode())
+            # Postfix tells us a source route, keeps the recipient without it, and finds none that is told with one.
+            if (kept := mailbox(rcpt_to)) not in (rcpt_to, rcpt_to[1:-1]):
+                self._context.delrcpt(kept.decode())
 
     def _answer(self, verdict: Verdict) -> int:
         """Postfix's answer to a verdict; the mail's memory is free from here on."""
@@ -284,6 +287,12 @@ class Connection:
             self._context.setreply(code, status, text)
         self._forget()
         return _ANSWERS[verdict.action]
+
+
+def mailbox(path: bytes) -> bytes:
+    """A path of the envelope without its brackets and its source route (RFC 5321, appendix C)."""
+    bare = path[1:-1] if path.startswith(b"<") and path.endswith(b">") else path
+    return bare.partition(b":")[2] if bare.startswith(b"@") and b":" in bare else bare
 
 
 def text(path: bytes) -> str:

@@ -10,16 +10,16 @@ from collections.abc import Iterable
 
 from messenger.envelope import AddressError, normal
 
-from .connection import text
+from .connection import mailbox
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def address_of(given: bytes) -> str:
     """The one spelling of an address; what is none of RFC 5321 stands as the client sent it."""
-    path = text(given)
-    if path.startswith("@") and ":" in path:
-        path = path.partition(":")[2]  # a source route (RFC 5321, appendix C)
+    bare = mailbox(given)
+    # Of several brackets nobody knows which ones Postfix means.
+    path = (given if bare[:1] == b"<" else bare).decode(errors="backslashreplace")
     try:
         return normal(path.rstrip("."))
     except AddressError:
