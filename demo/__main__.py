@@ -22,8 +22,6 @@ from .postfix import PostfixFailed, PostfixMissing, free_port
 from .site import DemoFailed, DemoSite
 
 PORT = 8025
-#: So long after a change the gateway has read its policy again.
-POLICY_SECONDS = 1.5
 EX_UNAVAILABLE = 69  # sysexits(3)
 HERE = Path(__file__).resolve().parent.parent
 #: Where a running demo says how it is reached, for ``send``: one file for each port.
@@ -89,7 +87,7 @@ def send(file: BinaryIO | None, addresses: tuple[str, ...], port: int, pdf: bool
         for address in addresses if pdf is not None else ():
             words = ("set", "otp_enabled", str(pdf).lower(), "--user", address, "--config", state["config"])
             site.messenger("gateway", *words)
-            time.sleep(POLICY_SECONDS)
+            time.sleep(site.POLICY_SECONDS)
         site.send(raw, addresses, state["smtp"])
     except (DemoFailed, OSError, SMTPException) as error:
         raise click.ClickException(str(error)) from error

@@ -41,6 +41,8 @@ subject = ["[secure]"]
 OWN_DOMAIN = "example.com"
 SENDER = parseaddr(mails.SENDER)[1]
 MILTER = "{{ unix:{}, default_action=tempfail, content_timeout=300s }}"
+#: So long after a change the gateway has read its policy again.
+POLICY_SECONDS = 2.5
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 WEBMAIL_SENDER = "webmail-sender@example.com"
@@ -127,8 +129,9 @@ class DemoSite(AbstractContextManager["DemoSite"]):
         send(raw, to, self.company.port, sender)
 
     def gateway(self, *words: str) -> None:
-        """Run ``messenger gateway`` on the policy. Raises DemoFailed."""
+        """Run ``messenger gateway`` on the policy, and wait until it counts. Raises DemoFailed."""
         messenger("gateway", *words, "--config", str(self.config))
+        time.sleep(POLICY_SECONDS)
 
     def state(self) -> dict[str, Any]:
         """What another process needs to send into this site."""
@@ -154,7 +157,7 @@ class DemoSite(AbstractContextManager["DemoSite"]):
 
     def link_in(self, notice: bytes) -> str:
         """The address a person would click in a notice. Raises DemoFailed."""
-        found = re.search(re.escape(self.url) + r"/l/[\w.~-]+", notice.replace(b"=\n", b"").decode(errors="replace"))
+        found = re.search(re.escape(self.url) + r"/l/[\w.~-]+(?:/[\w-]+)?", notice.replace(b"=\n", b"").decode(errors="replace"))
         if not found:
             raise DemoFailed("the notice holds no link to the portal")
         return found.group()
