@@ -246,7 +246,8 @@ class Mta(MilterConnection):
 
     def content(self, raw: bytes) -> Answer | None:
         """Header fields and body; an answer other than continue ends it."""
-        head, _, body = raw.partition(b"\r\n\r\n")
+        head, _, body = (b"\r\n" + raw).partition(b"\r\n\r\n")
+        head = head.removeprefix(b"\r\n")
         folded = head.replace(b"\r\n ", b"\n ").replace(b"\r\n\t", b"\n\t")
         for line in folded.split(b"\r\n") if head else ():
             name, _, value = line.partition(b":")

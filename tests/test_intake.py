@@ -52,7 +52,7 @@ class House:
 
     def desk(self, mail: TunnelMail = MAIL, **changes) -> Desk:
         desk = Desk(
-            unwrap=lambda raw: mail,
+            unwrap=lambda envelope, raw: mail,
             mailbox_of=lambda address: mailbox_of(self.root, address),
             announce=self.announce,
             order_pdf=self.order_pdf,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from messenger import account_letter, bounce, letterhead, link, notify
-from messenger.config import Config
+from messenger.config import Config, Tunnel
 from messenger.errors import MessengerError
 from messenger.pdf_spool import Spool
 from messenger.tunnel.keys import load_certificate, load_recipient_key
@@ -41,11 +41,8 @@ class Wrong(Exception):
 
 
 def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
-    tunnel = config.tunnel
-    for certificate, key in zip(tunnel.recipient_certificates, tunnel.recipient_keys, strict=True):
-        yield lambda certificate=certificate, key=key: load_recipient_key(certificate, key)  # type: ignore[misc]
-    for certificate in tunnel.sender_certificates:
-        yield lambda certificate=certificate: load_certificate(certificate)  # type: ignore[misc]
+    if config.intake.mode == "tunnel":
+        yield from _key_checks(config.tunnel)
     yield lambda: link.load_key(config.notice.link_key)
     yield lambda: _check_mail_root(config.mail.root)
     yield Ledger(config.intake.ledger).check
@@ -59,6 +56,13 @@ def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
     else:
         yield lambda: check_sendmail(config.notice.sendmail[0], "the notices", "[notice] sendmail")
     yield lambda: socket_file.check(socket_name)
+
+
+def _key_checks(tunnel: Tunnel) -> Iterator[Callable[[], object]]:
+    for certificate, key in zip(tunnel.recipient_certificates, tunnel.recipient_keys, strict=True):
+        yield lambda certificate=certificate, key=key: load_recipient_key(certificate, key)  # type: ignore[misc]
+    for certificate in tunnel.sender_certificates:
+        yield lambda certificate=certificate: load_certificate(certificate)  # type: ignore[misc]
 
 
 def _check_mail_root(root: Path) -> None:

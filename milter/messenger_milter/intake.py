@@ -1,4 +1,4 @@
-"""Take one tunnel mail in: open it, deliver it to each recipient, tell each recipient, remember that.
+"""Take one mail in, by the tunnel or without: open it, deliver it to each recipient, tell them, remember that.
 
 Holds no socket, no clock and no settings: values in, an Outcome out. A crash at any point and a retry leave one
 copy in each mailbox and at least one notice for each recipient.
@@ -49,7 +49,7 @@ class Outcome:
 class Desk:
     """What the intake works with; ``service.py`` lays it out from the settings."""
 
-    unwrap: Callable[[bytes], TunnelMail]
+    unwrap: Callable[[Envelope, bytes], TunnelMail]
     mailbox_of: Callable[[str], Mailbox]
     #: Sends one recipient the notice of one mail; returns True when Postfix's queue has it, False when that person
     #: wants none, or none just now.
@@ -68,7 +68,7 @@ def take_in(envelope: Envelope, raw: bytes, desk: Desk, progress: Callable[[], o
     """
     size = len(raw)
     try:
-        mail = desk.unwrap(raw)
+        mail = desk.unwrap(envelope, raw)
         del raw  # a large mail needn't be held twice
         # Every mailbox is known before the first one is served: no half-refused mail.
         mailboxes = {normal(address): desk.mailbox_of(address) for address in mail.rcpt_tos}
@@ -76,7 +76,7 @@ def take_in(envelope: Envelope, raw: bytes, desk: Desk, progress: Callable[[], o
         log.warning("%s: %s: %s", envelope.queue_id, type(error).__name__, one_line(error))
         return Outcome(LATER if error.temporary else REFUSED)
     if not mailboxes:
-        log.warning("%s: the tunnel mail names no recipient", envelope.queue_id)
+        log.warning("%s: the mail names no recipient", envelope.queue_id)
         return Outcome(REFUSED)
     try:
         with desk.ledger.turn(mail.digest):
@@ -196,7 +196,7 @@ def _log(envelope: Envelope, mail: TunnelMail, size: int, outcome: Outcome, reci
         len(outcome.delivered),
         len(outcome.announced),
         mail.profile,
-        mail.signer,
+        mail.signer or "-",
         mail.digest,
         f" unannounced={len(outcome.unannounced)}" if outcome.unannounced else "",
         f" full={len(outcome.full)}" if outcome.full else "",

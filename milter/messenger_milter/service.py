@@ -6,10 +6,12 @@ The only place of the intake that knows the clock, the settings and the process 
 from __future__ import annotations
 
 import functools
+import ipaddress
 import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,19 +19,20 @@ import click
 
 from messenger import config as settings
 from messenger import link, preferences
+from messenger.envelope import Envelope
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
 from messenger.pdf_spool import Spool, SpoolError
 from messenger.submission import Relay, Route
-from messenger.tunnel import Policy, TunnelKeys, unwrap
+from messenger.tunnel import Policy, TunnelKeys, TunnelMail, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 
-from . import checks, serving
+from . import checks, networks, serving, standalone, standalone_milter
 from .announce import Announcer
 from .connection import MEMORY_LIMIT, Load
 from .fullness import Fullness
 from .held import Held
-from .intake import Desk, take_in
+from .intake import Desk, Outcome, take_in
 from .ledger import Ledger, LedgerError
 from .milter import Intake, TunnelAddresses, run
 from .pdf_orders import PdfOrders
@@ -52,14 +55,15 @@ TELLER_SECONDS = 5.0
 @click.option("--check", "only_check", is_flag=True, help="Test settings, keys and folders, then exit.")
 @click.option("--socket", "socket_name", help="Another socket than the settings name: a path or inet:PORT@HOST.")
 def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
-    """Take tunnel mail in: Postfix asks this milter about each mail it receives by SMTP."""
+    """Take mail in: Postfix asks this milter about each mail it receives by SMTP."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         config = settings.load(path)
         name = socket_name or config.intake.socket
         problems = checks.problems(config, name)
+        warnings = networks.warnings(config.notice.sendmail) if _stands_alone(config) else []
         if only_check:
-            sys.exit(serving.report(problems, IN_ORDER))
+            sys.exit(serving.report(problems, IN_ORDER, warnings))
         relay = Relay(Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp))
         announcer = announcer_of(config, relay)
         _prepare(Spool(config.pdf.spool))
@@ -67,7 +71,7 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
     except MessengerError as error:
         click.echo(str(error), err=True)
         sys.exit(serving.EX_CONFIG)
-    for problem in problems:
+    for problem in (*problems, *warnings):
         log.warning("%s", problem)  # mail waits in its sender's queue until it is mended
     sys.exit(serve(config, name, desk, announcer))
 
@@ -87,7 +91,34 @@ def announcer_of(config: settings.Config, relay: Relay) -> Announcer:
 
 def desk_of(config: settings.Config, announcer: Announcer) -> Desk:
     """Lay out what the intake works with; raises where a key can't be read."""
-    tunnel = config.tunnel
+    return Desk(
+        unwrap=_without_tunnel(config) if _stands_alone(config) else _through_tunnel(config.site, config.tunnel),
+        mailbox_of=functools.partial(mailbox_of, config.mail.root),
+        announce=announcer.announce,
+        order_pdf=orders_of(config, announcer).order,
+        ledger=Ledger(config.intake.ledger),
+        fullness=_fullness(config, announcer) if config.mail.quota else None,
+    )
+
+
+def _stands_alone(config: settings.Config) -> bool:
+    return config.intake.mode == "standalone"
+
+
+def _tunnel_addresses(config: settings.Config) -> tuple[str, ...]:
+    return (config.tunnel.webmail_recipient, *config.intake.aliases)
+
+
+def _without_tunnel(config: settings.Config) -> Callable[[Envelope, bytes], TunnelMail]:
+    return functools.partial(
+        standalone.opened,
+        fields=config.tunnel.fields,
+        own_domains=frozenset(config.site.own_domains),
+        tunnel=frozenset(_tunnel_addresses(config)),
+    )
+
+
+def _through_tunnel(site: settings.Site, tunnel: settings.Tunnel) -> Callable[[Envelope, bytes], TunnelMail]:
     keys = TunnelKeys(
         recipients=tuple(
             load_recipient_key(certificate, key)
@@ -96,20 +127,13 @@ def desk_of(config: settings.Config, announcer: Announcer) -> Desk:
         signers=tuple(load_certificate(certificate) for certificate in tunnel.sender_certificates),
     )
     policy = Policy(
-        own_domains=config.site.own_domains,
+        own_domains=site.own_domains,
         accept_outer_headers=tunnel.accept_outer_headers,
         allow_3des=tunnel.allow_3des,
         allow_sha1=tunnel.allow_sha1,
         fields=tunnel.fields,
     )
-    return Desk(
-        unwrap=functools.partial(unwrap, keys=keys, policy=policy),
-        mailbox_of=functools.partial(mailbox_of, config.mail.root),
-        announce=announcer.announce,
-        order_pdf=orders_of(config, announcer).order,
-        ledger=Ledger(config.intake.ledger),
-        fullness=_fullness(config, announcer) if config.mail.quota else None,
-    )
+    return lambda _, raw: unwrap(raw, keys, policy)
 
 
 def _fullness(config: settings.Config, announcer: Announcer) -> Fullness:
@@ -144,12 +168,7 @@ def orders_of(config: settings.Config, announcer: Announcer) -> PdfOrders:
 
 def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) -> int:
     """Answer Postfix until SIGTERM or SIGINT, then finish what is in hand; return the exit status."""
-    intake = Intake(
-        addresses=TunnelAddresses((config.tunnel.webmail_recipient, *config.intake.aliases)),
-        size_limit=config.intake.size_limit,
-        take_in=lambda envelope, raw, progress: take_in(envelope, raw, desk, progress),
-        load=Load(max(MEMORY_LIMIT, config.intake.size_limit)),  # the largest mail allowed fits when nothing else is
-    )
+    load = Load(max(MEMORY_LIMIT, config.intake.size_limit))  # the largest mail allowed fits when nothing else is
     stopping = threading.Event()
     house = threading.Thread(
         target=_keep_house, args=(desk.ledger, announcer.relay, config.intake.ledger_days), daemon=True
@@ -161,7 +180,25 @@ def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) 
         _sync(desk.ledger)
         teller.join(TELLER_SECONDS)
 
-    return serving.serve(name, lambda socket, ready: run(intake, socket, ready), intake.load, (house, teller), ended)
+    return serving.serve(name, answering(config, desk, load), load, (house, teller), ended)
+
+
+def answering(config: settings.Config, desk: Desk, load: Load) -> Callable[[str, Callable[[], None]], None]:
+    """Return what answers Postfix on a socket, in the mode that the settings name."""
+    limit = config.intake.size_limit
+
+    def taking(envelope: Envelope, raw: bytes, progress: Callable[[], object]) -> Outcome:
+        return take_in(envelope, raw, desk, progress)
+
+    if not _stands_alone(config):
+        intake = Intake(TunnelAddresses(_tunnel_addresses(config)), limit, taking, load)
+        return functools.partial(run, intake)
+    border = standalone_milter.Border(
+        own_domains=frozenset(config.site.own_domains),
+        own_addresses=frozenset({config.notice.mail_from, config.reply.mail_from} - {""}),
+        hosts=tuple(ipaddress.ip_network(host) for host in config.gateway.messenger_hosts),
+    )
+    return functools.partial(standalone_milter.run, standalone_milter.Intake(border, limit, taking, load))
 
 
 def _keep_house(ledger: Ledger, relay: Relay, ledger_days: int) -> None:

@@ -62,8 +62,10 @@ def _ready(name: str, threads: Sequence[threading.Thread]) -> None:
     sd_notify("READY=1")
 
 
-def report(problems: Sequence[str], in_order: str) -> int:
-    """Say what a check found; return the exit status."""
+def report(problems: Sequence[str], in_order: str, warnings: Sequence[str] = ()) -> int:
+    """Say what a check found; return the exit status, which *warnings* don't change."""
+    for warning in warnings:
+        click.echo(f"Warning: {warning}", err=True)
     for problem in problems:
         click.echo(problem, err=True)
     if not problems:

@@ -26,8 +26,11 @@ class Verdict:
 KEPT = Verdict(Action.DISCARD)
 #: The same where others get the mail from Postfix: their copy goes on.
 DELIVERED_HERE = Verdict(Action.ACCEPT)
+#: What was looked at and is none of our business.
+UNTOUCHED = Verdict(Action.ACCEPT)
 LATER = Verdict(Action.TEMPFAIL, "451 4.3.0 Please try again later")
 REFUSED = Verdict(Action.REJECT, "550 5.7.1 Not accepted here")
+UNDELIVERABLE = Verdict(Action.REJECT, "550 5.1.3 A recipient's address can't be used for webmail")
 TOO_LARGE = Verdict(Action.REJECT, "552 5.3.4 Message too large")
 
 
