@@ -233,6 +233,17 @@ def test_a_report_from_nobody_passes_and_any_other_mail_from_nobody_is_taken_in(
 # What is refused
 
 
+def test_a_notice_that_comes_back_is_refused_since_it_would_be_announced_for_ever(site, client, mail, to):
+    client.hand_in(mail, to)
+    notice = site.notices()[-1].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+    for mail_from in (NOTICES, "srs0=rewritten@example.com"):
+        answer = client.hand_in(notice, to, mail_from=f"<{mail_from}>".encode())
+        assert answer.reply == "550 5.4.6 Mail of Messenger's own has come back: a routing loop"
+
+    assert len(site.stored(to)) == 1
+
+
 @pytest.mark.parametrize(
     "rcpt_to",
     [
@@ -425,7 +436,7 @@ def send(postfix, raw, *rcpt_tos, mail_from="sam@example.com", options=()) -> tu
         code, reply = smtp.mail(mail_from, options)
         for rcpt_to in rcpt_tos:
             if code == 250:
-                code, reply = smtp.rcpt(rcpt_to)
+                code, reply = smtp.docmd("RCPT", f"TO:{rcpt_to if '<' in rcpt_to else f'<{rcpt_to}>'}")
         if code == 250:
             code, reply = smtp.data(raw)
         return code, reply.decode()
@@ -451,9 +462,12 @@ def with_postfix(test):
 
 @with_postfix
 def test_a_mail_is_stored_its_notice_leaves_and_our_own_people_get_it_as_it_is(postfix, behind, mail, to):
-    colleague = f"colleague-of-{to.partition('@')[0]}@example.com"
+    name = to.partition("@")[0]
+    colleague = f"colleague-of-{name}@example.com"
     with running(behind):
-        assert send(postfix, mail, to, colleague)[0] == 250
+        # Each is taken off the mail, however it is written.
+        spellings = [f"<{to.upper()}.>", f'<"{name}"@example.org>', f"<@relay.example:{to}>", f"<{to}>"]
+        assert send(postfix, mail, *spellings, colleague)[0] == 250
         [notice] = left(postfix, to)
         [passed] = left(postfix, colleague)
 

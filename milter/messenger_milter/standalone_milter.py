@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import Milter
 
+from messenger import message
 from messenger.envelope import Envelope
 from messenger.gateway.decision import outside
 from messenger.message.origin import origin
@@ -19,7 +20,7 @@ from . import connection
 from .connection import Context, Load, guarded_without_reply
 from .intake import Outcome
 from .parties import Network, address_of, comes_from
-from .verdicts import DELIVERED_HERE, KEPT, REFUSED, UNDELIVERABLE, UNTOUCHED, Verdict
+from .verdicts import DELIVERED_HERE, KEPT, LOOP, REFUSED, UNDELIVERABLE, UNTOUCHED, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +95,17 @@ class Connection(connection.Connection):
     def _conclude(self) -> Verdict:
         raw = self._taken()
         mail_from = address_of(self._mail_from)
-        if not mail_from and origin(raw).report:
+        found = origin(raw)
+        if found.report and not mail_from:
             log.info("%s: passed: a report about another mail, from nobody", self.queue_id)
             return UNTOUCHED
+        if found.automatic and self._intake.border.own_addresses & {mail_from, message.sender(raw).address}:
+            # Taken in, it would be announced by a notice, which would come back as well.
+            log.warning(
+                "%s: mail of our own has come back: send it elsewhere, or name the host in [gateway] messenger_hosts",
+                self.queue_id,
+            )
+            return LOOP
         envelope = Envelope(mail_from, self._taken_in, self.queue_id)
         verdict = self._intake.take_in(envelope, raw, self._progress).verdict
         if verdict == KEPT and len(self._taken_in) < len(self._given):

@@ -31,6 +31,7 @@ UNTOUCHED = Verdict(Action.ACCEPT)
 LATER = Verdict(Action.TEMPFAIL, "451 4.3.0 Please try again later")
 REFUSED = Verdict(Action.REJECT, "550 5.7.1 Not accepted here")
 UNDELIVERABLE = Verdict(Action.REJECT, "550 5.1.3 A recipient's address can't be used for webmail")
+LOOP = Verdict(Action.REJECT, "550 5.4.6 Mail of Messenger's own has come back: a routing loop")
 TOO_LARGE = Verdict(Action.REJECT, "552 5.3.4 Message too large")
 
 
