@@ -95,6 +95,20 @@ def test_the_notices_sender_from_elsewhere_is_just_a_sender(gateway):
         assert client.send(SECRET, mail_from=b"<notices@portal.example>") == Answer("discard")
 
 
+def test_a_person_who_has_logged_in_is_not_messenger_wherever_they_sit(gateway):
+    with Client(gateway.socket, client="127.0.0.1") as client:
+        answer = client.send(SECRET, mail_from=b"<notices@portal.example>", auth_type="PLAIN", auth_authen="eve")
+
+    assert answer == Answer("discard")
+
+
+def test_what_comes_back_from_the_filter_in_clear_is_refused_though_nothing_flags_it_any_more(client, gateway):
+    came_back = b"X-Webmail-Gateway: pgp\r\n" + WITHOUT_TRIGGER
+
+    assert client.send(came_back).reply.startswith("550 5.4.6")
+    assert client.send(b"X-Webmail-Gateway: pgp\r\n" + SECRET) == Answer("discard")
+
+
 def test_a_route_through_our_own_domain_is_a_way_out(client):
     assert client.send(SECRET, b"<ann%example.org@example.com>").action in ("discard", "reject")
 

@@ -62,7 +62,8 @@ def carry_out(
     choices = [_possible(choice) for choice in decision.choices]
     if refused := [choice.recipient for choice in choices if choice.way is Way.REFUSE]:
         outcome = Outcome(_refusal(refused))
-    elif any(choice.way is Way.PGP for choice in choices) and seen.values(HANDED):
+    elif seen.values(HANDED) and any(choice.way in (Way.PGP, Way.CLEAR) for choice in choices):
+        # Whatever the policy says now: what made it a mail for the filter may have been taken out of its subject.
         outcome = Outcome(LOOP)
     else:
         outcome = _protect(envelope, seen, replace(decision, choices=tuple(choices)), desk, progress)

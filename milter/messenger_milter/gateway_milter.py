@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.header import Header
 
 import Milter
 
 from messenger.envelope import Envelope
+from messenger.gateway import subject
 from messenger.gateway.decision import outside
 from messenger.gateway.values import Decision, Seen, Way
 
 from . import connection
 from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply
 from .gateway import PASSED, Outcome
+from .gateway_copies import HANDED
 from .parties import Network, address_of, comes_from
 from .verdicts import Verdict
 
@@ -122,6 +125,8 @@ class Connection(connection.Connection):
         decision = self._gateway.decide(seen)
         if decision.needs_body or decision.remove or any(one.way is not Way.CLEAR for one in decision.choices):
             return CONTINUE
+        if seen.values(HANDED):
+            return CONTINUE  # the filter's work is to be seen
         if self._gateway.observe:
             self._gateway.observe(self._envelope(), seen, decision)
         return self._pass()
@@ -130,7 +135,9 @@ class Connection(connection.Connection):
         for given in self._rcpt_tos:
             self._given.setdefault(address_of(given), []).append(given)
         border = self._gateway.border
-        self._candidates = border.candidates(address_of(self._mail_from), tuple(self._given), self._client)
+        # Messenger doesn't log in; a person with an account may well sit at one of its hosts, in a web mail program.
+        client = None if self._authenticated else self._client
+        self._candidates = border.candidates(address_of(self._mail_from), tuple(self._given), client)
         return bool(self._candidates) or self._gateway.harvest is not None
 
     def _conclude(self) -> Verdict:
@@ -153,7 +160,7 @@ class Connection(connection.Connection):
         self._delete(given for address in outcome.taken for given in self._given[address])
         if outcome.subject is not None:
             space = " " if self._protocol & Milter.P_HDR_LEADSPC else ""
-            self._context.chgheader("Subject", 1, space + outcome.subject.decode("utf-8", "replace"))
+            self._context.chgheader("Subject", 1, space + _settable(outcome.subject))
 
     def _answer(self, verdict: Verdict) -> int:
         """Who only observes stands in nobody's way, whatever went wrong."""
@@ -183,6 +190,14 @@ class Connection(connection.Connection):
             authenticated=self._authenticated,
             raw=raw,
         )
+
+
+def _settable(value: bytes) -> str:
+    """A subject as pymilter takes it: what isn't UTF-8 in encoded words (RFC 2047)."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return Header(subject.text(value), "utf-8").encode(linesep="\n")
 
 
 def run(gateway: Gateway, name: str, ready: Callable[[], None]) -> None:
