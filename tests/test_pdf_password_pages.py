@@ -59,6 +59,8 @@ def test_who_has_no_account_yet_comes_from_the_link_to_a_new_account_and_from_th
     page = site.get(browser, made.location)
 
     assert heading(led.text) == "Choose a password"
+    assert "To see its password, choose one of your own for this site first" in led.text
+    assert "don’t travel as ordinary email" not in led.text + page.text
     assert shown(page.text) == pdf_password.password(KEY, ALICE, 0, pdf_id)
     assert "A secret plan" in page.text
     assert "bob@example.org" in page.text
@@ -74,6 +76,7 @@ def test_who_has_an_account_comes_from_the_link_to_the_log_in_and_from_there_to_
     done = site.post(browser, "/login", address=ALICE, password=PASSWORD, next=back)
 
     assert heading(led.text) == "Log in"
+    assert "To see the password of the PDF, log in with your own password" in led.text
     assert "A secret plan" not in led.text
     assert shown(site.get(browser, done.location).text)
 
@@ -153,8 +156,46 @@ def test_a_typed_id_is_found_in_any_spelling_and_another_word_is_explained(site)
 
     assert found.location == f"/pdfs/{pdf_id}"
     assert odd.status_code == 422
+    assert 'value="' + "x" * 60 + '"' in site.get(browser, "/pdfs?id=" + "x" * 9000).text
     assert "sixteen letters and digits" in odd.text
     assert "<b>0O1l" not in odd.text
+
+
+@pytest.mark.parametrize("rest", ["", "/answer"])
+def test_what_stands_in_an_address_and_is_no_id_goes_into_no_field(site, rest):
+    browser = site.browser()
+    site.sign_up(browser)
+
+    answer = site.get(browser, f"/pdfs/{'nonsense' * 20}{rest}")
+
+    assert answer.status_code == 404
+    assert "sixteen letters and digits" in answer.text
+    assert re.search(r'<input id="id"[^>]* value=""', answer.text)
+    assert "nonsense" not in answer.text.replace(f"/pdfs/{'nonsense' * 20}{rest}", "")
+
+
+def test_of_a_message_that_was_deleted_the_password_stays_and_the_page_says_which_it_is(site):
+    pdf_id, browser = sent(site), site.browser()
+    site.sign_up(browser)
+    mailbox_of(site.home / "mail", ALICE).remove(DIGEST, "PDF")
+
+    listed, page = site.get(browser, "/pdfs").text, site.get(browser, f"/pdfs/{pdf_id}").text
+
+    assert "Deleted message" in listed
+    assert shown(page) == pdf_password.password(KEY, ALICE, 0, pdf_id)
+    assert "Answer this message" not in page
+
+
+def test_the_list_says_what_a_password_that_somebody_saw_gives_away_and_leads_to_the_log_in(site):
+    sent(site)
+    browser = site.browser()
+    site.sign_up(browser)
+
+    page = site.get(browser, "/pdfs").text
+
+    assert "Each PDF has a password of its own: if somebody else saw one, the others are safe." in page
+    assert 'href="/account/password"' in page
+    assert 'href="/account/sessions"' in page
 
 
 def test_the_list_names_what_was_sent_newest_first_and_what_was_not_seen_yet(site):
@@ -169,7 +210,9 @@ def test_the_list_names_what_was_sent_newest_first_and_what_was_not_seen_yet(sit
     assert page.index(second) < page.index(first)
     assert page.count("not seen yet") == 1
     assert page.count("A secret plan") == 2
-    assert "PDF passwords" in site.get(browser, "/").text
+    inbox = site.get(browser, "/").text
+    assert "<summary>Folders and PDF passwords</summary>" in inbox
+    assert 'Their passwords are here: <a href="/pdfs">' in inbox
 
 
 def test_who_was_never_sent_a_pdf_sees_no_link_to_any(site):
@@ -177,12 +220,15 @@ def test_who_was_never_sent_a_pdf_sees_no_link_to_any(site):
     site.sign_up(browser)
 
     assert "PDF passwords" not in site.get(browser, "/").text
-    assert "No message was sent to you as a PDF yet." in site.get(browser, "/pdfs").text
+    page = site.get(browser, "/pdfs").text
+    assert "No message was sent to you as a PDF yet." in page
+    assert f"you are logged in as {ALICE}" in page
+    assert 'id="id"' not in page
 
 
 def test_a_password_is_shown_for_as_long_as_the_site_says(tmp_path):
     site = _site(tmp_path, "password_days = 30")
-    pdf_id, browser = sent(site), site.browser()
+    pdf_id, other, browser = sent(site), sent(site, digest="cd" * 32), site.browser()
     site.sign_up(browser)
 
     site.clock.now += 30 * DAY
@@ -193,6 +239,10 @@ def test_a_password_is_shown_for_as_long_as_the_site_says(tmp_path):
 
     assert shown(before.text)
     assert (after.status_code, shown(after.text)) == (410, "")
+    assert "First shown" in after.text
+    unseen = site.get(browser, f"/pdfs/{other}").text
+    assert "no longer shown" in unseen
+    assert "First shown" not in unseen
     assert "no longer shown" in site.get(browser, "/pdfs").text
 
 
@@ -203,10 +253,15 @@ def test_a_link_that_is_too_old_for_a_new_account_still_leads_who_has_one_to_the
     site.clock.now += 400 * DAY
     browser = site.browser()
 
-    led = site.get(browser, f"/l/{token}/{pdf_id}")
+    led = site.get(browser, f"/l/{token}/{pdf_id}", follow_redirects=True)
+    back = re.search(r'name="next" value="([^"]+)"', led.text)[1]
+    done = site.post(browser, "/login", address=ALICE, password=PASSWORD, next=back)
 
-    assert led.location == f"/pdfs/{pdf_id}"
-    assert site.get(browser, led.location).location.startswith("/login?next=")
+    assert heading(led.text) == "Log in"
+    # Who has no account is told that this link opens none, instead of being sent back to it.
+    assert "ask the sender to write to you again" in led.text
+    assert shown(site.get(browser, done.location).text)
+    assert site.get(browser, f"/l/{token}/{pdf_id}", follow_redirects=True).request.path == f"/pdfs/{pdf_id}"
 
 
 def test_the_button_in_a_pdf_opens_the_form_to_answer_for_as_long_as_the_site_says(tmp_path):
@@ -223,14 +278,19 @@ def test_the_button_in_a_pdf_opens_the_form_to_answer_for_as_long_as_the_site_sa
     assert led.request.path == f"/message/{DIGEST}/reply"
     assert "A secret plan" in led.text
     assert late.request.path == f"/pdfs/{pdf_id}"
-    assert "too old" in late.text
+    assert "too old. The one below still works." in late.text
+    assert "Answer this message" in late.text
 
 
-def test_a_link_leads_to_no_other_site_and_to_no_broken_id(site):
-    token, browser = site.token(ALICE), site.browser()
+def test_a_link_leads_to_no_other_site_and_one_that_was_cut_to_the_list(site):
+    pdf_id, token, browser = sent(site), site.token(ALICE), site.browser()
 
-    for rest in ("evil.test", "%2F%2Fevil.test", "0000-0000-0000-0000"):
-        assert site.get(browser, f"/l/{token}/{rest}", follow_redirects=True).status_code == 404
+    for rest in ("evil.test", "%2F%2Fevil.test", "%3Cb%3E", "0000-0000-0000-0000", pdf_id[:12]):
+        led = site.get(browser, f"/l/{token}/{rest}", follow_redirects=True)
+        assert heading(led.text) == "Choose a password"
+        assert 'name="next" value="/pdfs"' in led.text
+        assert rest not in led.text
+    assert site.get(browser, f"/l/{token}/{pdf_id[:12]}/answer").status_code == 404
     forged = site.get(browser, f"/l/{link.token(bytes(32), ALICE, 1_800_000_000)}/{sent(site)}")
     assert "__Host-link" not in forged.headers.get("Set-Cookie", "")
 

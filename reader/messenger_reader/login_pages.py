@@ -24,6 +24,8 @@ def login() -> ResponseReturnValue:
         return redirect(back or url_for("mail.inbox"), 303)
     if "out" in request.args:
         return page("", note=_("You are logged out."))
+    if "old" in request.args:
+        return page("", back=back, note=_too_old())
     if "kept" in request.args:
         return page(
             "", back=back, note=_("You were logged out. What you wrote is saved as a draft: please log in to go on.")
@@ -91,6 +93,14 @@ def page(
     if ended:
         access.drop(response)
     return response
+
+
+def _too_old() -> str:
+    """Of a link that opens no account any more: without it who has none would be sent round in circles."""
+    return _(
+        "The link is too old, or part of it got lost on the way. If you have an account, log in. If you have none yet, "
+        "ask the sender to write to you again."
+    )
 
 
 def _code_page(back: str, recovery: bool, problem: entry.Problem | None = None) -> Response:

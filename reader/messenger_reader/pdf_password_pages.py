@@ -33,11 +33,16 @@ pages = Blueprint("pdfs", __name__)
 SHOWN = "pdf password"
 #: So many are listed; older ones are found by their ids.
 LISTED = 200
+#: What the field for an id takes: an id, with whatever somebody types between its groups.
+TYPED_CHARACTERS = 60
+#: What is wrong with an id: it is nobody's here, or none at all.
+UNKNOWN, MALFORMED = "unknown", "malformed"
 
 
 class Row(NamedTuple):
     record: Record
-    subject: str
+    #: None where the message was deleted.
+    subject: str | None
     expired: bool
 
 
@@ -47,16 +52,31 @@ def has_pdfs() -> bool:
     return (_folder() / pdf_record.FOLDER).is_dir()
 
 
+@pages.app_template_global()
+def shows_pdf_passwords(path: str) -> bool:
+    """Whether *path* is a page with a password of a PDF, or the list: who is held up on the way there is told so."""
+    overview = url_for("pdfs.overview")
+    return path == overview or (path.startswith(f"{overview}/") and not path.endswith("/answer"))
+
+
 @pages.get("/l/<token>/<pdf_id>")
 def landing(token: str, pdf_id: str) -> ResponseReturnValue:
     """Where the link in a PDF's mail leads: to its password, by way of the log-in or a new account."""
-    return _lead(token, url_for(".show", pdf_id=_id(pdf_id)))
+    try:
+        return _lead(token, url_for(".show", pdf_id=pdf_password.canonical_id(pdf_id)))
+    except PdfPasswordError:
+        # A mail program has cut the link: the list has the PDF.
+        return _lead(token, url_for(".overview"))
 
 
 @pages.get("/l/<token>/<pdf_id>/answer")
 def landing_to_answer(token: str, pdf_id: str) -> ResponseReturnValue:
     """Where the button in a PDF leads: to the form for an answer, for as long as the site says."""
-    own, known = context(), _id(pdf_id)
+    own = context()
+    try:
+        known = pdf_password.canonical_id(pdf_id)
+    except PdfPasswordError:
+        abort(404)
     try:
         open_token(own.link_key, token, own.now(), own.config.pdf.reply_days)
     except LinkError:
@@ -72,7 +92,7 @@ def overview() -> ResponseReturnValue:
         try:
             return redirect(url_for(".show", pdf_id=pdf_password.canonical_id(typed)), 303)
         except PdfPasswordError:
-            return _overview(typed, 422)
+            return _overview(422, MALFORMED, typed[:TYPED_CHARACTERS])
     return _overview()
 
 
@@ -83,7 +103,7 @@ def show(pdf_id: str) -> ResponseReturnValue:
         abort(404)
     record = _record(pdf_id)
     if record is None:
-        return _overview(pdf_id, 404)
+        return _not_found(pdf_id)
     row = _row(record)
     if row.expired:
         return make_response(render_template("pdf_password.html", row=row, words="", late=False), 410)
@@ -111,7 +131,7 @@ def answer(pdf_id: str) -> ResponseReturnValue:
     """The form to answer the mail that the PDF was made of."""
     record = _record(pdf_id)
     if record is None:
-        return _overview(pdf_id, 404)
+        return _not_found(pdf_id)
     return redirect(url_for("compose.reply_to", name=record.name), 303)
 
 
@@ -121,17 +141,10 @@ def _lead(token: str, page: str) -> ResponseReturnValue:
         open_token(own.link_key, token, own.now(), own.config.notice.link_days)
     except LinkError:
         # Too old for a new account; who has one logs in, and finds old passwords too.
-        return redirect(page, 303)
+        return redirect(url_for("account.login", next=page, old=""), 303)
     response = make_response(redirect(url_for("signup.welcome", next=page), 303))
     entry.set_short_lived(response, entry.LINK_COOKIE, token, entry.LINK_SECONDS)
     return response
-
-
-def _id(given: str) -> str:
-    try:
-        return pdf_password.canonical_id(given)
-    except PdfPasswordError:
-        abort(404)
 
 
 def _record(pdf_id: str) -> Record | None:
@@ -145,10 +158,18 @@ def _folder() -> Path:
     return mailbox_of(context().config.mail.root, g.account.address).root.parent
 
 
-def _overview(unknown: str = "", status: int = 200) -> ResponseReturnValue:
-    records = pdf_record.every(_folder())[:LISTED]
-    rows = [_row(record) for record in records]
-    return make_response(render_template("pdfs.html", rows=rows, unknown=unknown, status=status), status)
+def _not_found(given: str) -> ResponseReturnValue:
+    """What is no id comes from somebody's address line: it isn't put into the field."""
+    try:
+        return _overview(404, UNKNOWN, pdf_password.canonical_id(given))
+    except PdfPasswordError:
+        return _overview(404, MALFORMED)
+
+
+def _overview(status: int = 200, problem: str = "", typed: str = "") -> ResponseReturnValue:
+    rows = [_row(record) for record in pdf_record.every(_folder())[:LISTED]]
+    given = {"rows": rows, "problem": problem, "typed": typed, "characters": TYPED_CHARACTERS}
+    return make_response(render_template("pdfs.html", **given), status)
 
 
 def _row(record: Record) -> Row:
@@ -158,12 +179,15 @@ def _row(record: Record) -> Row:
     return Row(record, _subject(record), expired)
 
 
-def _subject(record: Record) -> str:
+def _subject(record: Record) -> str | None:
     """The mail's subject, as long as the mail is kept."""
     mailbox = mailbox_of(context().config.mail.root, g.account.address)
     try:
         head = mailbox.read(record.name, pdf_record.MAIL_FOLDER, limit=message.HEAD)
-    except MessengerError:
+    except NoSuchMessage:
+        return None
+    except MessengerError as error:
+        log.warning("a subject is not shown: %s", error)
         return ""
     return message.summary(head, len(head)).subject
 
