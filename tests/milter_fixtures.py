@@ -254,7 +254,7 @@ class Mta(MilterConnection):
             if not self.protocol_flags & words.SMFIP_HDR_LEADSPC:
                 value = value.removeprefix(b" ")
             self.command(words.SMFIC_HEADER, name + b"\0" + value + b"\0", words.SMFIP_NR_HDR)
-        self.command(words.SMFIC_EOH, never=words.SMFIP_NOEOH)
+        self.command(words.SMFIC_EOH, no_reply=words.SMFIP_NR_EOH, never=words.SMFIP_NOEOH)
         for start in range(0, len(body), words.MILTER_CHUNK_SIZE):
             chunk = body[start : start + words.MILTER_CHUNK_SIZE]
             self.sock.sendall(struct.pack("!L", len(chunk) + 1) + words.SMFIC_BODY.encode() + chunk)

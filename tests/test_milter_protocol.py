@@ -189,10 +189,11 @@ def test_a_large_mail_comes_in_pieces_and_whole(site, milter, to):
     [
         PLAIN,
         b"Subject: nothing\r\n\r\n",
+        b"\r\nno header\r\n",
         b"Subject: \xff\xfe\xfd\r\nX-1: \xe9\r\n\r\n\x00\x01\xff" * 10,
         b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\nAAAA",
     ],
-    ids=["plain", "empty", "junk", "no CMS"],
+    ids=["plain", "empty", "no header", "junk", "no CMS"],
 )
 def test_what_is_no_tunnel_mail_is_refused_with_one_text(site, milter, raw):
     with Mta(site.socket) as mta:

@@ -18,8 +18,10 @@ from typing import Any, Protocol, TypeVar, cast
 
 import Milter
 
+from messenger.errors import MessengerError
+
 from . import socket_file
-from .verdicts import LATER, TOO_LARGE, Action, Verdict
+from .verdicts import LATER, TOO_LARGE, Action, Verdict, one_line
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +111,9 @@ def guarded(callback: Callback) -> Callback:
     def wrapper(self: Connection, *args: Any) -> int:
         try:
             return cast(int, callback(self, *args))
+        except MessengerError as error:
+            log.warning("%s: %s: %s", self.queue_id, type(error).__name__, one_line(error))
+            return self._answer(LATER)
         except Exception:
             log.exception("%s: unforeseen in %s", self.queue_id, callback.__name__)
             return self._answer(LATER)
@@ -202,7 +207,7 @@ class Connection:
     @guarded
     def eoh(self) -> int:
         """The header is whole: nothing to do for those who wait for the end."""
-        return CONTINUE
+        return NOREPLY if self._protocol & Milter.P_NR_EOH else CONTINUE
 
     @guarded
     def body(self, chunk: bytes) -> int:

@@ -53,6 +53,7 @@ class Connection(connection.Connection):
     """One SMTP connection to where tunnel mail comes in."""
 
     ACTIONS: int = Milter.DELRCPT
+    # The end of the header too: to a body that comes after neither header nor its end, libmilter says nothing at all.
     PROTOCOL: int = (
         Milter.P_NR_MAIL
         | Milter.P_NR_RCPT
@@ -61,7 +62,7 @@ class Connection(connection.Connection):
         | Milter.P_NOCONNECT
         | Milter.P_NOHELO
         | Milter.P_NOUNKNOWN
-        | Milter.P_NOEOH
+        | Milter.P_NR_EOH
     )
 
     def __init__(self, context: Context, intake: Intake) -> None:

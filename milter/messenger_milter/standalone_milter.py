@@ -59,7 +59,6 @@ class Connection(connection.Connection):
     """One SMTP connection by which mail would leave."""
 
     ACTIONS: int = Milter.DELRCPT
-    # The end of the header too: libmilter answers nothing to a body that comes before both header and end of header.
     PROTOCOL: int = (
         Milter.P_NR_CONN
         | Milter.P_NR_MAIL
@@ -68,6 +67,7 @@ class Connection(connection.Connection):
         | Milter.P_HDR_LEADSPC
         | Milter.P_NOHELO
         | Milter.P_NOUNKNOWN
+        | Milter.P_NR_EOH
     )
 
     def __init__(self, context: Context, intake: Intake) -> None:
