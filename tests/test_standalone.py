@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from miltertest import constants as words
 
 from demo.postfix import CATCH, PostfixMissing, PrivatePostfix, require
-from messenger import message
+from messenger import message, receipt
 from messenger.envelope import Envelope
 from messenger.tunnel_fields import Fields
 from messenger_milter import networks, standalone
@@ -189,6 +189,7 @@ def test_header_fields_that_the_settings_name_ask_for_a_receipt_or_a_pdf(site, c
 
     [stored] = site.stored(to)
     assert message.delivered_options(stored) == {"read-receipt"}
+    assert receipt.asked_for(stored, {"example.com"}).address == "sam@example.com"
     assert site.stored(f"pdf-{to}") == []
     assert len([*(site.home / "pdf" / "new").iterdir()]) == 1
 
