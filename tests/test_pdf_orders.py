@@ -33,7 +33,9 @@ def orders(tmp_path):
     folder.mkdir(parents=True)
     spool = Spool(tmp_path / "pdf")
     spool.prepare()
-    return PdfOrders("https://portal.example", KEY, lambda: NOW, preferences.read, lambda _: folder, spool)
+    return PdfOrders(
+        "https://portal.example", KEY, lambda: NOW, lambda _: preferences.read(folder), lambda _: folder, spool
+    )
 
 
 def orders_for(orders: PdfOrders, wanted: Preferences) -> PdfOrders:
