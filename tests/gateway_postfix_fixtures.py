@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import smtplib
 import socket
@@ -112,8 +111,9 @@ class Outbound:
     def _caught(self) -> Iterator[tuple[str, bytes]]:
         """Who got which mail in the end: an alias that was expanded counts for nothing."""
         for file in sorted((self.postfix.home / "caught" / "new").iterdir()):
-            head, raw = re.split(rb"\n(?=Received: )", file.read_bytes(), maxsplit=1)
-            yield re.findall(r"^Delivered-To: (.*)$", head.decode(), re.MULTILINE)[0], raw.replace(b"\n", b"\r\n")
+            *added, raw = file.read_bytes().split(b"\n", 3)  # Return-Path, X-Original-To, Delivered-To
+            rcpt_to = next(line for line in added if line.startswith(b"Delivered-To: ")).partition(b": ")[2]
+            yield rcpt_to.decode(), raw.replace(b"\n", b"\r\n")
 
     def log(self) -> str:
         return self.postfix.log.read_text(errors="replace")
