@@ -17,7 +17,7 @@ WAYS = ("smime", "pgp", "pdf", "webmail")
 
 @dataclass(frozen=True)
 class Gateway:
-    socket: Socket = "/var/spool/postfix/webmail-messenger/gateway.sock"
+    socket: Socket = "/var/spool/postfix/webmail-messenger-gateway/gateway.sock"
     #: "observe": log and record what would be done, and change nothing.
     mode: Annotated[str, Form('"enforce" or "observe"', forms.one_of("enforce", "observe"))] = "enforce"
     policy: Path = Path("gateway.toml")

@@ -90,11 +90,12 @@ def test_a_module_has_one_job_and_says_which(path):
     assert text == "" or re.match(r'(#!.*\n)?r?"""\S', text), "opens with what it does"
 
 
-def test_the_wizard_finds_its_template_in_the_package():
+@pytest.mark.parametrize("name", ["messenger.toml", "gateway.toml"])
+def test_the_wizard_finds_its_templates_in_the_package(name):
     """A symbolic link in the tree, so that there is one file; a build copies what it points to."""
-    template = ROOT / "messenger" / "templates" / "messenger.toml"
+    template = ROOT / "messenger" / "templates" / name
 
-    assert template.resolve() == ROOT / "config" / "messenger.toml.example"
+    assert template.resolve() == ROOT / "config" / f"{name}.example"
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ def test_the_kind_of_key_can_be_chosen(messenger, tmp_path, kind, curve):
 
 
 def test_it_asks_for_what_nobody_said_and_asks_again_when_the_answer_is_no_good(messenger, tmp_path):
-    answers = ["http://webmail.example.com", "https://webmail.example.com", "example.com example.org", "", "",
+    answers = ["", "http://webmail.example.com", "https://webmail.example.com", "example.com example.org", "", "",
                "nobody", "notice@example.com", str(tmp_path / "mail"), "ec"]  # fmt: skip
 
     done = messenger("setup", "--config", tmp_path / "messenger.toml", given="\n".join([*answers, ""]).encode())

@@ -13,7 +13,7 @@ from . import status
 from .files import write_whole
 from .tunnel_files import key_beside
 
-Role = Literal["sender", "recipient"]
+End = Literal["sender", "recipient"]
 KeyType = Literal["rsa-3072", "ec-p256"]
 
 SECRET_BYTES = 32
@@ -34,7 +34,7 @@ def make_secret(path: Path) -> bool:
 
 
 def make_tunnel_pair(
-    pair: Pair, role: Role, address: str, key_type: KeyType, now: datetime, *, in_use: bool
+    pair: Pair, role: End, address: str, key_type: KeyType, now: datetime, *, in_use: bool
 ) -> list[Path]:
     """Write a key and its certificate; return what was written, or nothing where both are already.
 
@@ -65,7 +65,7 @@ def make_tunnel_pair(
     return [pair.key, pair.certificate]
 
 
-def next_pair(folder: Path, role: Role) -> Pair:
+def next_pair(folder: Path, role: End) -> Pair:
     """Name a pair beside those that are there: webmail-sender-2.pem, webmail-sender-2.key."""
     number = 2
     while True:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import DEFAULT_PATH, Config
+from .roles import Role
 
+GATEWAY = "messenger-gateway"
 MILTER = "messenger-milter"
 READER = "messenger-reader"
 PDFOTP = "messenger-pdfotp"
@@ -33,18 +35,27 @@ class Folder:
     group: str
 
 
-def folders(config: Config, settings: Path) -> Iterator[Folder]:
-    """List the folders that the services need."""
+def folders(config: Config, settings: Path, role: Role) -> Iterator[Folder]:
+    """List the folders that the services of *role* need."""
     # Everybody may pass: messenger-pdfotp reads one key and isn't in the group. Each key says who may read it.
     yield Folder(settings.parent / "keys", 0o751, 0o700, "root", SHARED)
-    yield Folder(config.mail.root, 0o2770, 0o2770, MILTER, SHARED)
-    yield Folder(config.intake.ledger, 0o700, 0o700, MILTER, MILTER)
-    yield Folder(config.pdf.spool, 0o2770, 0o2770, MILTER, PDFOTP)
-    yield Folder(config.accounts.database.parent, 0o700, 0o700, READER, READER)
-    yield Folder(config.reader.cache, 0o700, 0o700, READER, READER)
-    if not config.intake.socket.startswith("inet"):
-        # Set-group-ID: the socket then belongs to Postfix's group, and Postfix may connect.
-        yield Folder(Path(config.intake.socket).parent, 0o2750, 0o755, MILTER, POSTFIX)
+    if role.messenger:
+        yield Folder(config.mail.root, 0o2770, 0o2770, MILTER, SHARED)
+        yield Folder(config.intake.ledger, 0o700, 0o700, MILTER, MILTER)
+        yield Folder(config.pdf.spool, 0o2770, 0o2770, MILTER, PDFOTP)
+        yield Folder(config.accounts.database.parent, 0o700, 0o700, READER, READER)
+        yield Folder(config.reader.cache, 0o700, 0o700, READER, READER)
+        yield from _socket(config.intake.socket, MILTER)
+    if role.gateway:
+        yield Folder(config.gateway.observed.parent, 0o700, 0o700, GATEWAY, GATEWAY)
+        yield from _socket(config.gateway.socket, GATEWAY)
+
+
+def _socket(name: str, user: str) -> Iterator[Folder]:
+    if not name.startswith("inet"):
+        # Set-group-ID: the socket then belongs to Postfix's group, and Postfix may connect. Never two services in one:
+        # who may write there could take the other's socket away.
+        yield Folder(Path(name).parent, 0o2750, 0o755, user, POSTFIX)
 
 
 def make(folder: Folder) -> str:
@@ -85,10 +96,12 @@ def own_secret(path: Path, group: str) -> str:
     return ""
 
 
-def missing_users() -> list[str]:
-    """Name the services' users and groups that this machine lacks."""
-    return [name for name in (MILTER, PDFOTP, READER) if not _exists(pwd.getpwnam, name)] + [
-        name for name in (SHARED, PDF) if not _exists(grp.getgrnam, name)
+def missing_users(role: Role) -> list[str]:
+    """Name the users and groups of the services of *role* that this machine lacks."""
+    users = (MILTER, PDFOTP, READER) * role.messenger + (GATEWAY,) * role.gateway
+    groups = (SHARED, *((PDF,) * role.messenger))
+    return [name for name in users if not _exists(pwd.getpwnam, name)] + [
+        name for name in groups if not _exists(grp.getgrnam, name)
     ]
 
 

@@ -109,8 +109,14 @@ QUESTIONS = (
         "A path, or inet:PORT@HOST, where Postfix reaches the milter.",
         read=_socket,
     ),
-    Question("--sendmail", ("notice", "sendmail"), "Command that hands notices to Postfix.", read=shlex.split),
-    Question("--smtp", ("notice", "smtp"), "HOST:PORT to hand notices over by SMTP instead."),
+    Question(
+        "--gateway-socket",
+        ("gateway", "socket"),
+        "The same for messenger-gateway.",
+        read=_socket,
+    ),
+    Question("--sendmail", ("notice", "sendmail"), "Command that hands mail of ours to Postfix.", read=shlex.split),
+    Question("--smtp", ("notice", "smtp"), "HOST:PORT to hand it over by SMTP instead."),
     Question("--listen", ("reader", "listen"), "HOST:PORT of messenger-reader, for the web server in front."),
 )
 
@@ -119,11 +125,10 @@ def answers_of(options: Mapping[str, Any], current: Answers, *, ask: bool) -> An
     """Return every answer: by option, else by asking, else as the settings have it, else as offered."""
     answers: Answers = {}
     for question in QUESTIONS:
-        given = options[question.option.lstrip("-").replace("-", "_")]
+        given = _given(question, options)
         offer = current.get(question.place) or question.offer(answers)
         if given:
-            words = [str(word) for word in given] if question.many else question.read(str(given))
-            answers[question.place] = _checked(question, words)
+            answers[question.place] = given
         elif ask and question.asked:
             answers[question.place] = _asked(question, offer)
         elif offer is not None:
@@ -134,6 +139,18 @@ def answers_of(options: Mapping[str, Any], current: Answers, *, ask: bool) -> An
                 status.USAGE,
             )
     return answers
+
+
+def answers_given(options: Mapping[str, Any]) -> Answers:
+    """Return the answers that options give, and no other."""
+    return {question.place: given for question in QUESTIONS if (given := _given(question, options))}
+
+
+def _given(question: Question, options: Mapping[str, Any]) -> Any:
+    words = options[question.option.lstrip("-").replace("-", "_")]
+    if not words:
+        return None
+    return _checked(question, [str(word) for word in words] if question.many else question.read(str(words)))
 
 
 def _asked(question: Question, offer: Any) -> Any:

@@ -19,9 +19,9 @@ from .files import write_whole
 Changes = Mapping[tuple[str, str], Any]
 
 
-def template() -> str:
-    """Return the example file: every key with a comment and its default."""
-    return files("messenger").joinpath("templates", "messenger.toml").read_text("utf-8")
+def template(name: str = "messenger.toml") -> str:
+    """Return an example file: of the settings, every key with a comment and its default."""
+    return files("messenger").joinpath("templates", name).read_text("utf-8")
 
 
 def changed(text: str, changes: Changes) -> str:

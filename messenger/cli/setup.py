@@ -7,15 +7,19 @@ from typing import Any
 
 import click
 
-from ..config import Config
-from . import places, postfix, postfix_apply, site, status
+from ..config import parse
+from . import gateway_keys, places, roles, setup_postfix, site, status, tunnel_bundle
+from .arrival import Arrived, receive
 from .files import locked, sweep
 from .key_making import KeyType
 from .options import config_option, path_of_settings
-from .questions import QUESTIONS, answers_of
+from .questions import QUESTIONS, Answers, answers_given, answers_of
+from .roles import Parts, Role
 from .site import Report, Site
 
 KEY_TYPES: dict[str, KeyType] = {"rsa-3072": "rsa-3072", "rsa": "rsa-3072", "ec-p256": "ec-p256", "ec": "ec-p256"}
+#: Where Messenger's end writes the bundle, beside the settings.
+BUNDLE = "gateway-bundle.json"
 
 
 def _question_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,6 +32,7 @@ def _question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     epilog="Example: messenger setup --non-interactive --portal-url https://webmail.example.com"
     " --own-domain example.com --key-type rsa-3072"
 )
+@click.option("--role", "role_given", type=click.Choice([role.value for role in Role]), help="What this host is to be.")
 @_question_options
 @click.option(
     "--key-type",
@@ -35,14 +40,25 @@ def _question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Kind of the tunnel's keys: RSA for old gateways (the default), or elliptic curve P-256.",
 )
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Folder for ledger, accounts and cache.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="What Messenger's end writes, and a gateway's reads.")
+@tunnel_bundle.password_option
+@click.option("--fingerprint", help="Of the bundle, as Messenger's end printed it; else asked for.")
+@click.option(
+    "--messenger-host", help="Where a gateway's mail for Messenger goes: HOST or HOST:PORT; else as DNS says."
+)
 @click.option("--non-interactive", is_flag=True, help="Ask nothing; what is neither given nor known gets its default.")
 @click.option("--renew-tunnel", is_flag=True, help="Make new tunnel keys beside the old, which stay accepted.")
 @click.option("--apply", "apply_", is_flag=True, help="Change Postfix too, keeping its old files.")
 @click.option("--postfix-config", type=click.Path(path_type=Path), help="Another Postfix than the machine's own.")
 @config_option
 def setup(
+    role_given: str | None,
     key_type: str | None,
     state_dir: Path | None,
+    bundle: Path | None,
+    password_file: Path | None,
+    fingerprint: str | None,
+    messenger_host: str | None,
     non_interactive: bool,
     renew_tunnel: bool,
     apply_: bool,
@@ -59,92 +75,131 @@ def setup(
     now = datetime.now(UTC)
     found = Site.at(path)
     current = found.current()
-    answers = answers_of(options, current, ask=not non_interactive and not renew_tunnel)
-    kind = _key_type(key_type, found, ask=not non_interactive and not found.exists)
+    ask = not non_interactive and not renew_tunnel
+    parts = roles.found(path.parent, current)
+    role = roles.chosen(role_given, parts.role, path.parent, ask=ask)
+    _check(role, bundle, fingerprint, messenger_host, renew_tunnel)
+    keys, kind = None, site.key_type_now(found)
+    if role.messenger:
+        answers = answers_of(options, current, ask=ask)
+        kind = _key_type(key_type, kind, ask=ask and not found.exists)
+    else:
+        answers = answers_given(options)
+        if arrived := _arrived(found, bundle, fingerprint, password_file, now, ask=ask):
+            keys = _keys(arrived, found)
+            answers = arrived.bundle.settings | gateway_keys.changes(keys, path.parent) | answers
+    answers |= _of_gateway(options, role, found, parts)
     places.make_path(path.parent)
     renewed = renew_tunnel and found.exists
     try:
         with locked(path.parent):
+            if Site.at(path) != found:
+                raise status.Failed(f"{path}: another command changed it just now; try again", status.TEMPORARY)
             for folder in (path.parent, path.parent / "keys"):
                 sweep(folder)
-            changes = {**site.state_changes(found, state_dir), **answers}
-            config = site.put(found, changes, kind, now, report)
+            changes = {**site.state_changes(found, state_dir, role, parts), **answers}
+            config = site.put(found, changes, kind, role, now, report, keys)
             if renewed:
-                config = site.renew(found, kind, now, report)
+                config = site.renew(found, kind, role, now, report)
     finally:
         for line in report.done:  # of a run that failed too: it stays done
             click.echo(line)
-    _say_site(path, report, rewritten=found.exists and found.text != Site.at(path).text, renewed=renewed)
-    _postfix(config, postfix_config, apply_, now)
+    _say_site(path, role, report, rewritten=found.exists and found.text != Site.at(path).text, renewed=renewed)
+    setup_postfix.postfix_part(config, role, messenger_host, postfix_config, apply_, now)
+    if role is Role.MESSENGER and (bundle or role_given or (ask and parts.role is None)):
+        _bundle(config, bundle or path.parent / BUNDLE, password_file, wanted=bundle is not None)
 
 
-def _key_type(given: str | None, found: Site, *, ask: bool) -> KeyType:
+def _check(role: Role, bundle: Path | None, fingerprint: str | None, host: str | None, renew: bool) -> None:
+    """Refuse options that mean nothing in this role, before anything is asked or written."""
+    for option, given, fits in (
+        ("--bundle", bundle, role is not Role.BOTH),
+        ("--fingerprint", fingerprint, role is Role.GATEWAY),
+        ("--messenger-host", host, role is Role.GATEWAY),
+    ):
+        if given is not None and not fits:
+            raise status.Failed(f"{option} means nothing with --role {role.value}; leave it out", status.USAGE)
+    if host is not None:
+        setup_postfix.next_hop(host)
+    if renew and role is Role.GATEWAY:
+        raise status.Failed(
+            "the tunnel's keys are made at Messenger's end: there `messenger setup --renew-tunnel` and `messenger"
+            " tunnel bundle --out FILE`, then here `messenger setup --bundle FILE`",
+            status.USAGE,
+        )
+
+
+def _key_type(given: str | None, now: KeyType, *, ask: bool) -> KeyType:
     if given is None and ask:
         given = click.prompt("Kind of the tunnel's keys", type=click.Choice(list(KEY_TYPES)), default="rsa-3072")
-    return KEY_TYPES[given] if given else site.key_type_now(found)
+    return KEY_TYPES[given] if given else now
 
 
-def _say_site(path: Path, report: Report, *, rewritten: bool, renewed: bool) -> None:
+def _arrived(
+    found: Site, file: Path | None, fingerprint: str | None, password_file: Path | None, now: datetime, *, ask: bool
+) -> Arrived | None:
+    """Read the bundle; a gateway that has its keys already can do without."""
+    if file is None and found.exists and site.has_gateway_keys(parse(found.text, found.path)):
+        return None
+    if file is None and not ask:
+        raise status.Failed(
+            "--bundle is needed: the file that `messenger setup --role messenger` or `messenger tunnel bundle` made at"
+            " Messenger's end",
+            status.USAGE,
+        )
+    file = file or Path(click.prompt("The bundle that Messenger's end made (a file)"))
+    return receive(file, fingerprint, password_file, now, ask=ask)
+
+
+def _keys(arrived: Arrived, found: Site) -> gateway_keys.Keys:
+    config = parse(found.text, found.path) if found.exists else None
+    return gateway_keys.placed(arrived.sender, arrived.bundle.recipient, found.path.parent / "keys", config)
+
+
+def _of_gateway(options: dict[str, Any], role: Role, found: Site, parts: Parts) -> Answers:
+    """What a gateway here has of the answers too, and whose keys it works with beside Messenger."""
+    if not role.gateway:
+        return {}
+    given = answers_given(options)
+    answers = {("gateway", key): given["notice", key] for key in ("sendmail", "smtp") if ("notice", key) in given}
+    if role is Role.BOTH and found.exists and not parts.gateway:
+        answers |= site.messengers_keys(parse(found.text, found.path), found.path.parent)
+    return answers
+
+
+def _say_site(path: Path, role: Role, report: Report, *, rewritten: bool, renewed: bool) -> None:
     if not report.done:
         click.echo(f"{path}: nothing to change")
-    if places.is_system(path) and (missing := places.missing_users()):
+    if places.is_system(path) and (missing := places.missing_users(role)):
         report.notes.append(
             f"no user or group {', '.join(missing)} here yet: everything belongs to root, and the services can't read"
             " it. Run `systemd-sysusers` (docs/install.md), then `messenger setup --non-interactive`"
         )
     if rewritten:
+        services = ["messenger-milter", "messenger-reader"] * role.messenger + ["messenger-gateway"] * role.gateway
         report.notes.append(
-            "the services read settings and keys at their start: systemctl restart messenger-milter messenger-reader"
+            f"the services read settings and keys at their start: systemctl restart {' '.join(services)}"
         )
     if renewed:
         report.notes.append(
-            "the gateway goes on with the old keys until it gets the new ones: `messenger tunnel export`. Then"
-            " `messenger tunnel list`, and `messenger tunnel retire FINGERPRINT` for each old one"
-        )
+            ("in this order: while the milter doesn't know the new keys, mail of the gateway waits. Then"
+             if role.gateway else
+             "the gateway goes on with the old keys until it gets the new ones: `messenger tunnel bundle`, or"
+             " `messenger tunnel export` for another maker's. Then")
+            + " `messenger tunnel list`, and `messenger tunnel retire FINGERPRINT` for each old one"
+        )  # fmt: skip
     for note in report.notes:
         click.echo(f"note: {note}")
 
 
-def _postfix(config: Config, folder: Path | None, apply_: bool, now: datetime) -> None:
-    if not postfix.installed():
-        text = "Postfix is not installed here: apt-get install postfix, then `messenger setup --apply`"
-        if apply_:
-            raise status.Failed(text, status.UNAVAILABLE)
-        click.echo(f"note: {text}")
+def _bundle(config: Any, out: Path, password_file: Path | None, *, wanted: bool) -> None:
+    if out.exists():
+        if not tunnel_bundle.is_current(config, out):
+            click.echo(f"note: {out} says other things than a new one: messenger tunnel bundle --force --out {out}")
         return
     try:
-        found = postfix.inspect(folder)
-        plan = postfix.plan(found, config)
+        tunnel_bundle.write(config, out, password_file)
     except status.Failed as error:
-        if apply_:
+        if wanted or error.status != status.NO_INPUT:
             raise
-        click.echo(f"note: {error}")
-        return
-    for warning in plan.warnings:
-        click.echo(f"note: {warning}")
-    if apply_:
-        _apply(found, plan, config, now)
-    elif plan.empty:
-        click.echo(f"Postfix ({found.folder}) has all it needs")
-    else:
-        click.echo(f"\nPostfix ({found.folder}) needs this; start the milter first, then run it, or use --apply:\n")
-        click.echo("\n".join(postfix.lines(found, plan)))
-
-
-def _apply(found: postfix.Postfix, plan: postfix.Plan, config: Config, now: datetime) -> None:
-    done = postfix_apply.apply(found, plan, now)
-    for line in done:
-        click.echo(line)
-    if not done:
-        click.echo(f"Postfix ({found.folder}): nothing to change")
-        return
-    if postfix_apply.answers(config.intake.socket):
-        if postfix_apply.reload(found):
-            click.echo("reloaded Postfix")
-        else:
-            click.echo("note: Postfix isn't running; it reads all this when it starts: systemctl start postfix")
-    else:
-        click.echo(
-            "note: the milter does not answer yet; until it does, Postfix tells every sender to try again later"
-            " (nothing is lost): systemctl enable --now messenger-milter && postfix reload"
-        )
+        click.echo(f"note: no bundle for a gateway: {error}")

@@ -12,11 +12,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from ..config import Config, load, parse, read_text
+from ..gateway.policy import parse as parse_policy
+from ..gateway.policy_file import read_policy
+from ..gateway.values import PolicyError
 from ..tunnel.keys import load_certificate
-from . import key_making, places, settings_file
+from . import gateway_keys, key_making, places, settings_file, status
 from .files import write_whole
-from .key_making import KeyType, Pair, Role
+from .key_making import End, KeyType, Pair
 from .questions import Answers
+from .roles import Parts, Role
 from .tunnel_files import key_beside
 
 
@@ -54,20 +58,24 @@ class Site:
         }
 
 
-def state_changes(site: Site, state: Path | None) -> dict[tuple[str, str], str]:
-    """Say where ledger, accounts, cache and socket lie: in /var for the machine's settings, else beside them."""
+def state_changes(site: Site, state: Path | None, role: Role, parts: Parts) -> dict[tuple[str, str], str]:
+    """Say where a part that is new here keeps what it writes: in /var for the machine's settings, else beside them."""
     system = places.is_system(site.path)
-    if state is None and (site.exists or system):
-        return {}
     base = Path("state") if state is None else Path.cwd() / state
-    changes = {
-        ("intake", "ledger"): base / "ledger",
-        ("accounts", "database"): base / "accounts" / "accounts.sqlite",
-        ("reader", "cache"): base / "cache",
-        ("pdf", "spool"): base / "pdf",
-    }
-    if not system:
-        changes["intake", "socket"] = base / "milter" / "milter.sock"
+    changes: dict[tuple[str, str], Path] = {}
+    if role.messenger and (state is not None or not (system or parts.messenger or parts.settings)):
+        changes |= {
+            ("intake", "ledger"): base / "ledger",
+            ("accounts", "database"): base / "accounts" / "accounts.sqlite",
+            ("reader", "cache"): base / "cache",
+            ("pdf", "spool"): base / "pdf",
+        }
+        if not system:
+            changes["intake", "socket"] = base / "milter" / "milter.sock"
+    if role.gateway and (state is not None or not (system or parts.gateway)):
+        changes["gateway", "observed"] = base / "gateway" / "observed.jsonl"
+        if not system:
+            changes["gateway", "socket"] = base / "gateway-milter" / "gateway.sock"
     return {place: str(path) for place, path in changes.items()}
 
 
@@ -81,19 +89,55 @@ def key_type_now(site: Site) -> KeyType:
     return "rsa-3072"
 
 
-def put(site: Site, changes: Mapping[tuple[str, str], Any], key_type: KeyType, now: datetime, report: Report) -> Config:
-    """Bring everything on disk to what *changes* ask for, and return the settings."""
+def has_gateway_keys(config: Config) -> bool:
+    """Whether all that a gateway works with is there."""
+    here = config.gateway
+    return all(path.exists() for path in (here.sender_certificate, here.sender_key, here.recipient_certificate))
+
+
+def messengers_keys(config: Config, base: Path) -> Answers:
+    """Return what a gateway beside Messenger works with: the newest sender key that is here, the newest certificate."""
+    for certificate in config.tunnel.sender_certificates:
+        if key_beside(certificate).exists():
+            pair = Pair(certificate, key_beside(certificate))
+            return gateway_keys.named(pair, config.tunnel.recipient_certificates[0], base)
+    raise status.Failed(
+        "no webmail sender key is here for a gateway to sign with; `messenger setup --renew-tunnel` makes a new pair",
+        status.NO_INPUT,
+    )
+
+
+def put(
+    site: Site,
+    changes: Mapping[tuple[str, str], Any],
+    key_type: KeyType,
+    role: Role,
+    now: datetime,
+    report: Report,
+    keys: gateway_keys.Keys | None = None,
+) -> Config:
+    """Bring everything on disk to what *changes* ask for, and return the settings.
+
+    *keys* are those that a bundle brought; where there are none, a gateway works with Messenger's beside it.
+    """
     text = settings_file.changed(site.text, changes)
     config = parse(text, site.path)
-    _make_folders(config, site.path, report)
-    _make_secrets(config, report)
-    _make_pairs(config, key_type, now, report, in_use=site.exists)
+    _make_folders(config, site.path, role, report)
+    if role.messenger:
+        _make_secrets(config, report)
+        _make_pairs(config, key_type, now, report, in_use=site.exists)
+    if role.gateway:
+        if keys:
+            report.done += gateway_keys.put(keys)
+        if done := places.own_secret(config.gateway.sender_key, places.GATEWAY):
+            report.done.append(done)
+        _make_policy(config.gateway.policy, report)
     _write_settings(site, text, now, report)
     return config
 
 
-def renew(site: Site, key_type: KeyType, now: datetime, report: Report) -> Config:
-    """Make a new pair for each end, beside the old ones, which stay accepted."""
+def renew(site: Site, key_type: KeyType, role: Role, now: datetime, report: Report) -> Config:
+    """Make a new pair for each end, beside the old ones, which stay accepted; a gateway here goes over to them."""
     config = load(site.path)
     folder, base = site.path.parent / "keys", site.path.parent
     tunnel = config.tunnel
@@ -105,24 +149,27 @@ def renew(site: Site, key_type: KeyType, now: datetime, report: Report) -> Confi
         "recipient_certificates": (recipient.certificate, *tunnel.recipient_certificates),
         "recipient_keys": (recipient.key, *tunnel.recipient_keys),
     }
-    changes = {
+    changes: dict[tuple[str, str], Any] = {
         ("tunnel", key): [settings_file.written_path(path, base) for path in paths] for key, paths in lists.items()
     }
+    if role.gateway:
+        places.own_secret(sender.key, places.GATEWAY)
+        changes |= gateway_keys.named(sender, recipient.certificate, base)
     config = settings_file.rewrite(site.path, changes, now)
     report.done.append(f"changed {site.path}")
     return config
 
 
-def _new_pair(folder: Path, role: Role, address: str, key_type: KeyType, now: datetime, report: Report) -> Pair:
+def _new_pair(folder: Path, role: End, address: str, key_type: KeyType, now: datetime, report: Report) -> Pair:
     pair = key_making.next_pair(folder, role)
     made = key_making.make_tunnel_pair(pair, role, address, key_type, now, in_use=False)
     report.done += [f"made {path}" for path in made]
     return pair
 
 
-def _make_folders(config: Config, settings: Path, report: Report) -> None:
+def _make_folders(config: Config, settings: Path, role: Role, report: Report) -> None:
     places.make_path(settings.parent)
-    for folder in places.folders(config, settings):
+    for folder in places.folders(config, settings, role):
         if done := places.make(folder):
             report.done.append(done)
         elif advice := places.advice(folder):
@@ -146,7 +193,7 @@ def _make_pairs(config: Config, key_type: KeyType, now: datetime, report: Report
     """Make the pairs that the settings name and that aren't there: both at the first run, none at any other."""
     tunnel = config.tunnel
 
-    def make(pair: Pair, role: Role, address: str) -> None:
+    def make(pair: Pair, role: End, address: str) -> None:
         made = key_making.make_tunnel_pair(pair, role, address, key_type, now, in_use=in_use)
         report.done += [f"made {path}" for path in made]
 
@@ -156,6 +203,20 @@ def _make_pairs(config: Config, key_type: KeyType, now: datetime, report: Report
         make(Pair(certificate, key), "recipient", tunnel.webmail_recipient)
         if done := places.own_secret(key, places.MILTER):
             report.done.append(done)
+
+
+def _make_policy(path: Path, report: Report) -> None:
+    """Write the policy to start with; one that is there is somebody's, and only looked at."""
+    if path.exists():
+        try:
+            parse_policy(read_policy(path), path)
+        except PolicyError as error:
+            report.notes.append(f"{error}\n  until then messenger-gateway doesn't start, and mail waits (451)")
+        return
+    text = settings_file.template("gateway.toml")
+    parse_policy(text, path)
+    write_whole(path, text.encode(), 0o644, replace=False)
+    report.done.append(f"wrote {path}")
 
 
 def _write_settings(site: Site, text: str, now: datetime, report: Report) -> None:

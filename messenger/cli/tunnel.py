@@ -17,6 +17,7 @@ from ..tunnel_fields import OPTIONS
 from . import status
 from .files import write_output
 from .options import config_option, echo_json, json_option, read_input, settings
+from .tunnel_bundle import bundle_command
 from .tunnel_certificates import export, import_, list_, retire
 from .tunnel_files import recipient_certificate, sender_key, tunnel_keys
 
@@ -26,6 +27,7 @@ def tunnel() -> None:
     """Try, list, hand out and exchange what the tunnel between gateway and Messenger is made of."""
 
 
+tunnel.add_command(bundle_command)
 tunnel.add_command(export)
 tunnel.add_command(import_)
 tunnel.add_command(list_)
