@@ -102,6 +102,13 @@ def test_a_person_who_has_logged_in_is_not_messenger_wherever_they_sit(gateway):
     assert answer == Answer("discard")
 
 
+def test_a_person_who_has_logged_in_does_not_get_past_the_policy_as_nobody(client):
+    logged_in = {"auth_type": "PLAIN", "auth_authen": "eve"}
+
+    assert client.send(SECRET, mail_from=b"<>", **logged_in).reply.startswith("550 5.7.1 Not sent to anybody")
+    assert client.send(PLAIN, mail_from=b"<>", **logged_in) == Answer("accept")
+
+
 def test_what_comes_back_from_the_filter_in_clear_is_refused_though_nothing_flags_it_any_more(client, gateway):
     came_back = b"X-Webmail-Gateway: pgp\r\n" + WITHOUT_TRIGGER
 

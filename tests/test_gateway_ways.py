@@ -165,7 +165,7 @@ def test_who_has_a_certificate_gets_a_copy_that_only_they_open_and_nobody_sees_w
         assert b"by S/MIME." in (inside := opened(tmp_path, copy, reader))
         assert b"multipart/signed" in inside
         assert (copy.count(b"\r\nSubject: A plan\r\n"), copy.count(b"X-Webmail-Gateway")) == (1, 0)
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(OSError, match="decrypting"):
         opened(tmp_path, left.sealed["ann@smime.example"][0], "bea@smime.example")
 
 

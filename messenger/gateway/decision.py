@@ -138,7 +138,7 @@ def _untouched(seen: Seen, recipient: str, ground: Ground) -> str:
     """Why nobody is asked about this mail; empty if the policy is."""
     if not outside(recipient, ground.own_domains):
         return "the recipient is in a domain of ours"
-    if not seen.mail_from:
+    if not seen.mail_from and not seen.authenticated:  # no mail system logs in: people do
         return "the null sender: a bounce or a report"
     if recipient in ground.webmail_recipients:
         return "the recipient is the tunnel itself"

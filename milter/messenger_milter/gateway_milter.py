@@ -39,9 +39,12 @@ class Border:
     senders: Callable[[], frozenset[str]]
     hosts: tuple[Network, ...]
 
-    def candidates(self, mail_from: str, rcpt_tos: Sequence[str], client: str | None) -> tuple[str, ...]:
+    def candidates(
+        self, mail_from: str, rcpt_tos: Sequence[str], client: str | None, authenticated: bool = False
+    ) -> tuple[str, ...]:
         """Return those of *rcpt_tos* whose copy may have to be protected. All are as ``address_of`` gives them."""
-        if not mail_from or (mail_from in self.senders() and comes_from(client, self.hosts)):
+        # A mail system doesn't log in, and Messenger doesn't: a person does, maybe by a web mail program on its host.
+        if not authenticated and (not mail_from or (mail_from in self.senders() and comes_from(client, self.hosts))):
             return ()
         webmail = self.webmail_recipients()
         return tuple(
@@ -135,9 +138,9 @@ class Connection(connection.Connection):
         for given in self._rcpt_tos:
             self._given.setdefault(address_of(given), []).append(given)
         border = self._gateway.border
-        # Messenger doesn't log in; a person with an account may well sit at one of its hosts, in a web mail program.
-        client = None if self._authenticated else self._client
-        self._candidates = border.candidates(address_of(self._mail_from), tuple(self._given), client)
+        self._candidates = border.candidates(
+            address_of(self._mail_from), tuple(self._given), self._client, self._authenticated
+        )
         return bool(self._candidates) or self._gateway.harvest is not None
 
     def _conclude(self) -> Verdict:
