@@ -226,7 +226,7 @@ def test_the_web_servers_let_through_what_the_reader_is_to_answer():
     nginx = (ROOT / "config/nginx/webmail-messenger.conf").read_text()
     apache = (ROOT / "config/apache/webmail-messenger.conf").read_text()
     limits = [int(size) * octets[unit] for size, unit in re.findall(r"client_max_body_size\s+(\d+)([km]);", nginx)]
-    theirs = [int(size) for size in re.findall(r"LimitRequestBody (\d+)", apache)]
+    theirs = [int(size) for size in re.findall(r"Content-Length} -gt (\d+)", apache)]
 
     # A larger one is told by the reader, which keeps what was typed, up to what it reads at all.
     uploads = max(post.PATIENCE * Reply.size_limit, post.PATIENCE_BYTES)

@@ -18,7 +18,7 @@ NAME = "webmail.example.com"
 PATHS = os.environ["PATH"] + ":/usr/sbin:/sbin"
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
 NEEDED_MODULES = (
-    *("mpm_event", "authz_core", "alias", "mime", "dir", "filter", "deflate", "reqtimeout"),
+    *("mpm_event", "authz_core", "alias", "rewrite", "mime", "dir", "filter", "deflate", "reqtimeout"),
     *("socache_shmcb", "ssl", "http2", "headers", "proxy", "proxy_http"),
 )
 
