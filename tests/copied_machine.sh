@@ -46,15 +46,16 @@ install -m 644 systemd/webmail-messenger.sysusers /usr/lib/sysusers.d/webmail-me
 install -m 644 systemd/webmail-messenger.tmpfiles /usr/lib/tmpfiles.d/webmail-messenger.conf
 systemd-sysusers
 systemd-tmpfiles --create webmail-messenger.conf
-messenger setup --non-interactive --portal-url https://webmail.example.com --own-domain example.com > /dev/null
+messenger setup --role both --non-interactive --portal-url https://webmail.example.com --own-domain example.com > /dev/null
 postfix start
 messenger setup --non-interactive --apply > /dev/null
-for unit in milter reader pdfotp; do
+for unit in milter gateway reader pdfotp; do
     unshare -m --propagation private "$python" tests/confined.py "systemd/messenger-$unit.service" > "/var/log/$unit.log" 2>&1 &
 done
 for _ in $(seq 80); do
     sleep 0.25
-    [ -S /var/spool/postfix/webmail-messenger/milter.sock ] && curl -s localhost:8025/healthz > /dev/null && break
+    [ -S /var/spool/postfix/webmail-messenger/milter.sock ] && [ -S /var/spool/postfix/webmail-messenger-gateway/gateway.sock ] &&
+        curl -s localhost:8025/healthz > /dev/null && break
 done
 # What the timer starts, as its unit says: it finds both messages that the walk left, and takes them away.
 clean_up() {
@@ -63,6 +64,6 @@ clean_up() {
     unshare -m --propagation private "$python" tests/confined.py systemd/messenger-cleanup.service > /var/log/cleanup.log 2>&1 &&
         grep -q '^messages.*: 2 removed' /var/log/cleanup.log || { cat /var/log/cleanup.log >&2; false; }
 }
-{ "$@" && clean_up; } || { status=$?; tail -n 30 /var/log/milter.log /var/log/reader.log /var/log/pdfotp.log /var/log/mail.log >&2; exit $status; }
+{ "$@" && clean_up; } || { status=$?; tail -n 30 /var/log/milter.log /var/log/gateway.log /var/log/reader.log /var/log/pdfotp.log /var/log/mail.log >&2; exit $status; }
 END
 exec chroot "$copy/root" /bin/bash /inside "$source" "$python" "$@"

@@ -1,6 +1,7 @@
 """Walk through an installed Webmail Messenger: a mail in, its notice out, an account, a message, a letter to its owner.
 
-A second mail goes out as an encrypted PDF, whose password an account then shows.
+A second mail goes out as an encrypted PDF, whose password an account then shows. A third one is sent by somebody
+inside, with [secure] in its subject: the gateway protects it.
 
 Run by tests/copied_machine.sh beside the services; ends with a traceback where something isn't as it should be.
 """
@@ -41,6 +42,13 @@ Subject: As a PDF\r
 \r
 Good evening\r
 """
+INSIDE_MAIL = b"""\
+From: you@example.com\r
+To: anna@partner.example\r
+Subject: [secure] Plans\r
+\r
+Nobody else may read this\r
+"""
 SITE = "https://webmail.example.com"
 PASSWORD = "three lanterns in a row"
 
@@ -68,14 +76,14 @@ class Browser:
         return self(place.removeprefix(SITE)) if place else text
 
 
-def mailed(pattern: str) -> str:
-    """The first link in the mail that leaves which matches *pattern*."""
+def mailed(pattern: str, to: str = "you@elsewhere.example") -> str:
+    """The first link in the mail that leaves for *to* which matches *pattern*."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for path in Path("/var/spool/caught/new").glob("*"):
             mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
             body = mail.get_body(("plain",))
-            if body and (found := re.search(SITE + pattern, body.get_content())):
+            if to in str(mail["To"]) and body and (found := re.search(SITE + pattern, body.get_content())):
                 return found.group().removeprefix(SITE)
         time.sleep(0.2)
     raise AssertionError(f"no mail with a link like {pattern}")
@@ -93,9 +101,13 @@ def send(mail: bytes, name: str, *options: str) -> None:
     Path(f"/root/{name}.eml").write_bytes(mail)
     wrap = ["messenger", "tunnel", "wrap", f"/root/{name}.eml", "--to", "you@elsewhere.example"]
     subprocess.run([*wrap, *options, "--out", f"/root/{name}.tunnel"], check=True)
-    mailer = ["curl", "-sS", "--url", "smtp://localhost", "--mail-from", "webmail-sender@example.com"]
-    mailer += ["--mail-rcpt", "webmail@webmail.example.com", "--upload-file", f"/root/{name}.tunnel"]
-    subprocess.run(mailer, check=True)
+    submit(Path(f"/root/{name}.tunnel"), "webmail-sender@example.com", "webmail@webmail.example.com")
+
+
+def submit(mail: Path, sender: str, recipient: str) -> None:
+    """Hand *mail* to Postfix by SMTP."""
+    mailer = ["curl", "-sS", "--url", "smtp://localhost", "--mail-from", sender, "--mail-rcpt", recipient]
+    subprocess.run([*mailer, "--upload-file", str(mail)], check=True)
 
 
 def mailed_pdf() -> tuple[str, bytes]:
@@ -130,6 +142,11 @@ def main() -> None:
     Path("/root/a.pdf").write_bytes(content)
     text = subprocess.run(["pdftotext", "-upw", words, "/root/a.pdf", "-"], check=True, capture_output=True, text=True)
     assert "Good evening" in text.stdout
+
+    (inside := Path("/root/inside.eml")).write_bytes(INSIDE_MAIL)
+    submit(inside, "you@example.com", "anna@partner.example")
+    assert mailed(r"/l/\S+", to="anna@partner.example")
+    assert all(b"Nobody else" not in path.read_bytes() for path in Path("/var/spool/caught/new").glob("*"))
 
     Browser()("/forgot", address="you@elsewhere.example")
     assert mailed(r"/r/\S+")

@@ -96,6 +96,20 @@ def test_neither_service_sees_the_secrets_of_the_other():
     assert {"-/var/lib/webmail-messenger/ledger", "-/etc/webmail-messenger/keys/webmail-recipient.key"} <= set(reader)
 
 
+def test_the_gateway_sees_nothing_of_messenger_nor_any_service_the_state_of_the_gateway():
+    units = {unit.stem: confined.directives(unit) for unit in UNITS}
+    hidden = {name: set(confined.words(found["InaccessiblePaths"])) for name, found in units.items()}
+    state = "/var/lib/webmail-messenger"
+
+    assert {f"-{state}/{name}" for name in ("mail", "ledger", "pdf", "accounts")} <= hidden["messenger-gateway"]
+    assert {
+        f"-/etc/webmail-messenger/keys/{name}.key" for name in ("webmail-recipient", "link", "totp", "pdf")
+    } <= hidden["messenger-gateway"]
+    assert "-/var/spool/postfix/webmail-messenger" in hidden["messenger-gateway"]
+    assert all(f"-{state}/gateway" in found for name, found in hidden.items() if name != "messenger-gateway")
+    assert confined.words(units["messenger-gateway"]["SupplementaryGroups"]) == ["postdrop"]
+
+
 def test_cleaning_up_sees_no_key_at_all():
     found = confined.directives(ROOT / "systemd" / "messenger-cleanup.service")
 
