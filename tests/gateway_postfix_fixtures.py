@@ -71,7 +71,7 @@ class Outbound:
             code, said = client.docmd(f"MAIL FROM:{mail_from}{utf8}")
             for rcpt_to in rcpt_tos:
                 if code == 250:
-                    code, said = client.docmd(f"RCPT TO:{rcpt_to if rcpt_to.endswith('>') else f'<{rcpt_to}>'}")
+                    code, said = client.docmd(f"RCPT TO:{rcpt_to if rcpt_to.startswith('<') else f'<{rcpt_to}>'}")
             if code == 250:
                 try:
                     code, said = client.data(raw)

@@ -108,6 +108,7 @@ def test_each_recipient_of_one_mail_gets_it_as_the_policy_says(site, gateway, wo
     [
         "<@relay.example:ann@example.org>",
         "<@relay.example,@two.example:Ann@Example.org.>",
+        "<ann@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;boss@example.com",
         '<@relay.example:"ann"@example.org>',
         '<"an\\n"@example.org>',
         '<"ann"@example.org.>',
@@ -213,6 +214,22 @@ def test_mail_of_other_scripts_in_pieces_and_by_sendmail_is_protected_too(site, 
     assert b"second@" not in left.opened["second@example.org"][0].raw
 
 
+@pytest.mark.parametrize("rcpt_to", ["ann@example.org.", "@relay.example:ann@example.org", "<@two:Ann@example.org>"])
+def test_whatever_sendmail_makes_of_an_address_nobody_outside_gets_it_in_clear_as_well(site, gateway, word, rcpt_to):
+    lines = secret(word).replace(b"\r\n", b"\n")
+    words = ["-i", "-f", "Sam@example.com", "--", "boss@example.com", rcpt_to, "News@open.example"]
+
+    subprocess.run([*site.postfix.sendmail, *words], input=lines, check=True)
+
+    left = site.left(gateway, word)
+    assert sorted((address, len(mails)) for address, mails in left.clear.items()) == [
+        ("News@open.example", 1),
+        ("boss@example.com", 1),
+    ]
+    assert left.times() == {"ann@example.org": 1}
+    assert all(b"[secure]" not in mail for [mail] in left.clear.values())
+
+
 def test_more_mails_at_a_time_than_postfix_has_processes_wait_for_none_of_their_copies(site, gateway, word):
     def send(number: int) -> int:
         return site.send(secret(f"{number}-{word}"), f"reader{number}@example.org", "boss@example.com")[0]
@@ -276,12 +293,12 @@ def test_our_own_people_are_ours_however_they_are_written(site, gateway, word, r
 
 def test_an_alias_inside_that_leads_outside_meets_the_policy_on_a_hop_behind_its_expansion(site, gateway, word):
     for port in (site.postfix.port, SUBMISSION):
-        assert site.send(secret(f"{port}-{word}"), "team@example.com", port=port)[0] == 250
+        assert site.send(secret(f"{port}-{word}"), "team@example.com", "boss@example.com", port=port)[0] == 250
 
     # What docs/policy.md warns of, and what it advises.
-    assert list(site.left(gateway, f"{site.postfix.port}-{word}").clear) == ["ann@example.org"]
+    assert site.left(gateway, f"{site.postfix.port}-{word}").outside_in_clear() == ["ann@example.org"]
     left = site.left(gateway, f"{SUBMISSION}-{word}")
-    assert (left.clear, left.times()) == ({}, {"ann@example.org": 1})
+    assert (list(left.clear), left.times()) == (["boss@example.com"], {"ann@example.org": 1})
     site.send(secret(f"no-{word}"), "ann@refused.example", port=SUBMISSION)
     bounced = site.left(gateway, f"no-{word}")
     assert list(bounced.clear) == ["sam@example.com"]

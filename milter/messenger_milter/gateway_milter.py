@@ -19,9 +19,9 @@ from messenger.gateway.decision import outside
 from messenger.gateway.values import Decision, Seen, Way
 
 from . import connection
-from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply
-from .gateway import PASSED, Outcome
-from .gateway_copies import HANDED
+from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply, text
+from .gateway import GONE, PASSED, Outcome
+from .gateway_copies import HANDED, with_subject
 from .parties import Network, address_of, comes_from
 from .verdicts import Verdict
 
@@ -62,6 +62,8 @@ class Gateway:
     size_limit: int
     decide: Callable[[Seen], Decision]
     carry_out: Callable[[Envelope, Seen, Decision, Callable[[], object]], Outcome]
+    #: Puts a mail into Postfix's queue; raises a temporary error.
+    submit: Callable[[bytes, str, Sequence[str]], None]
     #: Called for each mail that was decided about where nothing may be changed; None: mail is changed.
     observe: Callable[[Envelope, Seen, Decision], None] | None = None
     #: Keeps certificates of signed mail that comes in; None: nobody asks for that.
@@ -155,9 +157,24 @@ class Connection(connection.Connection):
             self._gateway.observe(self._envelope(), seen, decision)
             return PASSED
         outcome = self._gateway.carry_out(self._envelope(), seen, decision, self._progress)
-        if outcome.verdict is PASSED:
-            self._edit(outcome)
-        return outcome.verdict
+        if outcome.verdict is not PASSED:
+            return outcome.verdict
+        if outcome.taken and not all(map(_is_path, self._rcpt_tos)):
+            self._hand_on(raw, outcome)
+            return GONE
+        self._edit(outcome)
+        return PASSED
+
+    def _hand_on(self, raw: bytes, outcome: Outcome) -> None:
+        """Send the mail anew to those who may have it as it is, for want of a way to take the others off it.
+
+        Of mail by sendmail(1) cleanup(8) tells us recipients as it rewrote them, and deletes by what they were before:
+        "ann@example.org." or a source route would stay, and get the mail in clear.
+        """
+        rest = [text(given) for given in dict.fromkeys(self._rcpt_tos) if address_of(given) not in outcome.taken]
+        mail = raw if outcome.subject is None else with_subject(raw, outcome.subject)
+        self._gateway.submit(mail, text(self._mail_from), rest)
+        log.info("%s: gateway: handed on to %d recipients", self.queue_id, len(rest))
 
     def _edit(self, outcome: Outcome) -> None:
         self._delete(given for address in outcome.taken for given in self._given[address])
@@ -193,6 +210,11 @@ class Connection(connection.Connection):
             authenticated=self._authenticated,
             raw=raw,
         )
+
+
+def _is_path(given: bytes) -> bool:
+    """Whether a recipient is written as in SMTP; in mail by sendmail(1) none is."""
+    return given.startswith(b"<") and given.endswith(b">")
 
 
 def _settable(value: bytes) -> str:

@@ -83,6 +83,7 @@ def gateway_of(config: settings.Config) -> tuple[Gateway, tuple[Relay, ...]]:
         size_limit=section.size_limit,
         decide=grounds.decide,
         carry_out=lambda envelope, seen, decision, progress: carry_out(envelope, seen, decision, desk, progress),
+        submit=relay.submit,
         observe=Observer(section.observed).note if observing else None,
         harvest=harvester(config) if section.harvest else None,
         load=Load(max(MEMORY_LIMIT, section.size_limit)),  # the largest mail allowed fits when nothing else is
