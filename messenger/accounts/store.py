@@ -6,7 +6,7 @@ Part of messenger.accounts: nobody else reads this.
 from pathlib import Path
 
 from .. import passwords
-from .file import AccountsFile
+from .file import AccountsFile, damage
 
 
 class Store:
@@ -39,6 +39,14 @@ class Store:
         """Raise AccountsError unless the database answers."""
         with self._file.reading() as db:
             db.execute("SELECT 1 FROM account LIMIT 1").fetchone()
+
+    @staticmethod
+    def damage(path: Path) -> list[str]:
+        """Return what is damaged in the database at *path*, and [] for nothing. Changes nothing, and reads all of it.
+
+        AccountsError if it is no database, or can't be read. Run it as the owner: SQLite puts files beside it.
+        """
+        return damage(path)
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -32,7 +32,7 @@ def check(context: click.Context) -> None:
 
     A line for each; what is wrong says how to mend it. Exit status 0, or 78 if anything is wrong.
     """
-    found = list(_looked_at(settings()))
+    found = list(looked_at(settings()))
     for verdict, text in found:
         click.echo(f"{verdict:<8} {text}")
     context.exit(status.CONFIG if any(verdict == "wrong" for verdict, _ in found) else status.OK)
@@ -47,7 +47,7 @@ def recipient_problem(config: Config, address: str) -> str:
     return ""
 
 
-def _looked_at(config: Config) -> Iterator[tuple[str, str]]:
+def looked_at(config: Config) -> Iterator[tuple[str, str]]:
     policy: Policy | None = None
     section = config.gateway
     try:

@@ -12,6 +12,7 @@ from . import status
 from .account import account
 from .audit import audit
 from .cleanup import cleanup
+from .doctor import doctor
 from .gateway import gateway
 from .message import message
 from .options import config_option
@@ -36,6 +37,7 @@ commands.add_command(message)
 commands.add_command(account)
 commands.add_command(audit)
 commands.add_command(cleanup)
+commands.add_command(doctor)
 commands.add_command(pdf)
 commands.add_command(gateway)
 
