@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 
-from . import mailbox_delivery, mailbox_moving, mailbox_removal, mailbox_upkeep, quota
+from . import mailbox_backup, mailbox_delivery, mailbox_moving, mailbox_removal, mailbox_upkeep, quota
 from .errors import MessengerError
 from .mailbox_listing import Changes, Entry, changes, entries
 from .mailbox_moving import files, merged, rename
@@ -42,11 +42,15 @@ __all__ = [
     "NoSuchMessage",
     "Usage",
     "address_of",
+    "backup",
     "finish_removals",
     "mailbox_of",
     "mailboxes",
     "path_of",
 ]
+
+#: Take the whole mail root into a backup, and put it back.
+backup = mailbox_backup
 
 #: Where mail goes that its owner doesn't want to see any more. What lies there is not delivered again.
 TRASH = "Trash"

@@ -6,6 +6,7 @@ nobody in.
 """
 
 from .administration import Administration
+from .copies import Copies, count_accounts, is_filled, opened_copy, put_back
 from .file import AccountsError
 from .people import People
 from .resets import Resets
@@ -52,10 +53,14 @@ __all__ = [
     "Reset",
     "Session",
     "TooSoon",
+    "count_accounts",
+    "is_filled",
+    "opened_copy",
+    "put_back",
 ]
 
 
-class Accounts(People, Sessions, Resets, Administration, Upkeep, Trail):
+class Accounts(People, Sessions, Resets, Administration, Upkeep, Trail, Copies):
     """The accounts in one SQLite file; safe to use from several threads and processes.
 
     Each subject is a module of its own, over the one file.

@@ -11,6 +11,7 @@ from ..errors import MessengerError
 from . import status
 from .account import account
 from .audit import audit
+from .backup import backup, restore, verify
 from .cleanup import cleanup
 from .doctor import doctor
 from .gateway import gateway
@@ -38,6 +39,9 @@ commands.add_command(account)
 commands.add_command(audit)
 commands.add_command(cleanup)
 commands.add_command(doctor)
+commands.add_command(backup)
+commands.add_command(restore)
+commands.add_command(verify)
 commands.add_command(pdf)
 commands.add_command(gateway)
 
