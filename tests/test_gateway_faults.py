@@ -34,9 +34,9 @@ import os, {module} as module
 calls, real = [], {function}
 def dying(*arguments, **named):
     calls.append(0)
-    if len(calls) == {call} and {before}: os._exit(137)
+    if len(calls) == {call} and {before}: os.kill(os.getpid(), 9)
     answer = real(*arguments, **named)
-    if len(calls) == {call}: os._exit(137)
+    if len(calls) == {call}: os.kill(os.getpid(), 9)
     return answer
 {function} = dying
 """
@@ -53,7 +53,7 @@ STEPS = {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     # An impatient Postfix: it gives up where the gateway asks for no patience.
-    with outbound(tmp_path_factory.mktemp("postfix"), main_cf={"milter_content_timeout": "2s"}) as found:
+    with outbound(tmp_path_factory.mktemp("postfix"), main_cf={"milter_content_timeout": "3s"}) as found:
         yield found
 
 
@@ -69,7 +69,9 @@ def secret(word: str, raw: bytes = SECRET) -> bytes:
 def slow(gateway, seconds: float) -> None:
     """From now on Postfix's queue takes its time."""
     script = gateway.home / "slow-sendmail"
-    script.write_text(f'#!/bin/sh\nsleep {seconds}\nexec {" ".join(gateway.sendmail)} "$@"\n')
+    script.write_text(
+        f'#!/bin/sh\ntouch {gateway.home}/at-work\nsleep {seconds}\nexec {" ".join(gateway.sendmail)} "$@"\n'
+    )
     script.chmod(0o755)
     gateway.sendmail = (str(script),)
     gateway.write()
@@ -81,7 +83,7 @@ def test_killed_at_any_step_it_protects_the_mail_at_the_next_try_for_each_once(s
     word = f"{step}."
     with running(gateway, code=DIES.format(module=module, function=function, call=call, before=before)) as process:
         assert site.send(secret(word), *EVERYBODY)[0] == 451
-        assert process.popen.wait(10) == 137
+        assert process.popen.wait(10) == -signal.SIGKILL
     # The socket is still there, and nobody behind it.
     assert site.send(secret(word), *EVERYBODY) == GONE
 
@@ -128,7 +130,7 @@ def test_what_breaks_while_it_runs_is_never_a_reason_for_clear_text(site, gatewa
 
 
 def test_postfix_waits_while_copy_after_copy_takes_long(site, gateway):
-    slow(gateway, 1.2)
+    slow(gateway, 1.7)
     with running(gateway):
         assert site.send(secret("slow."), *EVERYBODY)[0] == 250
         left = site.left(gateway, "slow.")
@@ -148,7 +150,8 @@ def test_told_to_stop_it_finishes_the_mail_in_its_hand(site, gateway):
     slow(gateway, 1)
     with running(gateway) as process, ThreadPoolExecutor() as pool:
         sent = pool.submit(site.send, secret("stopped."), "ann@example.org")
-        time.sleep(0.5)
+        while not (gateway.home / "at-work").exists():
+            time.sleep(0.02)
         assert process.stop(signal.SIGTERM) == 0
         assert sent.result()[0] == 250
 

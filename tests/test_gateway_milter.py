@@ -155,6 +155,17 @@ def test_an_address_has_one_spelling(strings, expected):
     assert address_of(strings) == expected
 
 
+def test_domains_of_ours_are_ours_in_any_script_and_case_and_no_others_are(tmp_path):
+    gateway = Gateway(tmp_path / "home")
+    words = gateway.settings.read_text().replace('["example.com"]', '["Example.com", "Bücher.example"]')
+    gateway.settings.write_text(words)
+    ours = ("a@bücher.example", "a@BU\u0308CHER.example.", "a@XN--BCHER-KVA.example", "a@EXAMPLE.COM.")
+    others = ("a@sub.bücher.example", "a@example.com.example.org", "a@notexample.com", "a@[192.0.2.1]")
+    with running(gateway), Client(gateway.socket) as client:
+        assert [client.send(SECRET, address).action for address in ours] == ["accept"] * 4
+        assert [client.send(SECRET, address).action for address in others] == ["discard"] * 4
+
+
 # What goes wrong
 
 
