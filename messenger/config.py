@@ -18,6 +18,7 @@ from .config_gateway import Gateway
 from .config_kinds import Address, Colour, Days, Domain, Link, Octets, Socket, Text, Words
 from .config_lines import places
 from .config_reading import Reading, hints, shown
+from .config_watching import Log, Metrics
 from .envelope import domain_of
 from .errors import MessengerError
 from .gateway_basis import Basis
@@ -172,6 +173,8 @@ class Config:
     reply: Reply
     pdf: Pdf
     gateway: Gateway
+    metrics: Metrics
+    log: Log
 
     def basis(self) -> Basis:
         """Return what the gateway's decisions need."""

@@ -109,7 +109,7 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_line():
     assert complaints(text) == [
         "  [notice] lacks mail_from: expected a mail address such as \"webmail@example.com\"",
         "  line 1: [hello]: unknown section; known here: site, mail, tunnel, intake, notice, accounts, reader, reply,"
-        " pdf, gateway",
+        " pdf, gateway, metrics, log",
         "  line 2: [site] lacks portal_url: expected \"https://\" and a host name, no path (http only for localhost)",
         "  line 3: [site] portl_url: unknown key; did you mean portal_url?",
         "  line 4: [site] own_domains: expected domains such as [\"example.com\"], found 'example.com'",

@@ -17,13 +17,13 @@ from pathlib import Path
 import click
 
 from messenger import config as settings
-from messenger import pdf_password
+from messenger import logs, pdf_password
 from messenger.errors import MessengerError
 from messenger.pdf_spool import Spool
 from messenger.sd_notify import sd_notify
 from messenger.submission import Route, submit
 
-from . import alarm, checks, signing
+from . import alarm, checks, metrics, signing
 from .make import Wishes
 from .renderer import Renderer
 from .work import Bench, work
@@ -45,10 +45,11 @@ DONE_DAYS = 400
 @click.option("--once", is_flag=True, help="Make what is due now, then exit.")
 def main(path: Path | None, only_check: bool, once: bool) -> None:
     """Send messages as encrypted PDFs: make them of what the milter puts into the spool."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logs.start()
     quiet()
     try:
         config = settings.load(path)
+        logs.start(config.log.format)
         if not only_check:
             Spool(config.pdf.spool).prepare()  # whichever of the two starts first
         found = checks.problems(config)
@@ -105,7 +106,7 @@ def serve(config: settings.Config, renderer: Renderer, stopping: threading.Event
     # The renderer's process is a copy of what this one is when it starts: before the key is read.
     renderer.start()
     spool = Spool(config.pdf.spool)
-    bench = bench_of(config, renderer)
+    bench = metrics.watched(config, bench_of(config, renderer))
     kept = -float(HOUSE_SECONDS)
     log.info("making PDFs of what comes into %s", spool.root)
     sd_notify("READY=1")

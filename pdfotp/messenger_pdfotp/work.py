@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,6 +46,9 @@ class Bench:
     #: Tells the administrator that a file was given up: its id and the reason.
     tell: Callable[[str, str], None]
     signer: Signer | None = None
+    #: Hears what became of each try: sent, later, given-up; and is held while a PDF is made and sent.
+    count: Callable[[str], None] = lambda _: None
+    timed: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 def work(claim: Claim, bench: Bench, now: int) -> bool:
@@ -56,7 +60,8 @@ def work(claim: Claim, bench: Bench, now: int) -> bool:
         return False
     try:
         job = _checked(claim)
-        made = send(job, bench, now)
+        with bench.timed():
+            made = send(job, bench, now)
     except BadJob as error:
         _give_up(claim, bench, str(error))
         return False
@@ -66,6 +71,7 @@ def work(claim: Claim, bench: Bench, now: int) -> bool:
         log.exception("%s: not made", claim.pdf_id)
         return _failed(claim, bench, now, f"{type(error).__name__}: {error}", counts=True)
     claim.done()
+    bench.count("sent")
     log.info(
         "%s: sent: digest=%.16s pages=%d size=%d try=%d%s%s",
         job.pdf_id,
@@ -109,12 +115,14 @@ def _failed(claim: Claim, bench: Bench, now: int, reason: str, counts: bool) -> 
         return False
     wait = min(FIRST_WAIT * 2 ** min(claim.tries.waits, 20), LONGEST_WAIT)
     claim.later(reason, now + wait, counts)
+    bench.count("later")
     log.warning("%s: again in %d s: %s", claim.pdf_id, wait, reason)
     return False
 
 
 def _give_up(claim: Claim, bench: Bench, reason: str) -> None:
     claim.fail(reason)
+    bench.count("given-up")
     log.error("%s: given up after %d tries: %s", claim.pdf_id, claim.tries.count, reason)
     try:
         bench.tell(claim.pdf_id, reason)

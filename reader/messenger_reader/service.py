@@ -12,14 +12,16 @@ from pathlib import Path
 import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from messenger import config as settings
+from messenger import logs
 from messenger.accounts import Accounts
 from messenger.config_forms import host_port
 from messenger.errors import MessengerError
 
-from . import background, checks, context
+from . import background, checks, context, metrics
 from .app import create_app
 
 log = logging.getLogger(__name__)
@@ -55,9 +57,10 @@ def _listen(_context: click.Context, _option: click.Parameter, value: str | None
 @click.option("--listen", callback=_listen, help="Another HOST:PORT than the settings name.")
 def main(path: Path | None, only_check: bool, listen: str | None) -> None:
     """Show people their messages: the web portal, for a web server such as nginx in front of it."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logs.start()
     try:
         config = settings.load(path)
+        logs.start(config.log.format)
         found = checks.problems(config)
         if only_check:
             found += [*checks.sanitiser(), *checks.drawing()]
@@ -85,7 +88,10 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
 class Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
     """One plain line each, as everything of ours; the journal knows time and process."""
 
-    error_fmt = "%(message)s"
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(logging.getLogger().handlers[0].formatter)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -93,16 +99,22 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, config: settings.Config) -> None:
         self._config = config
+        self._metrics = metrics.shared(config.metrics.listen)
         super().__init__()
 
     def load_config(self) -> None:
         for name, value in gunicorn_settings(self._config).items():
             self.cfg.set(name, value)
+        if self._metrics:
+            # Of the process that starts the others, when all have ended.
+            self.cfg.set("on_exit", lambda _: self._metrics.close())
 
     def load(self) -> Flask:
         app = create_app(self._config)
         background.install(app)
         context.of(app).receipts.start()
+        if self._metrics:
+            self._metrics.install(app, self._config)
         return app
 
 

@@ -1,0 +1,50 @@
+"""What messenger-pdfotp tells Prometheus."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from prometheus_client import CollectorRegistry
+
+from messenger.config import Metrics, Pdf
+from messenger.submission import SubmissionError
+from messenger_pdfotp import metrics
+from messenger_pdfotp.work import FIRST_WAIT
+
+from .pdf_fixtures import ADDRESS, renderer
+from .test_metrics_reader import ports, samples, shown
+from .test_pdfotp_work import JOB, NOW, desk, raising
+from .web_server_fixtures import certificate
+
+__all__ = ["desk", "renderer"]
+
+
+def test_each_try_is_counted_by_what_became_of_it(desk):
+    registry = CollectorRegistry()
+    desk.bench = metrics.counted(desk.bench, registry)
+    away = raising(SubmissionError("away"))
+    desk.work(submit=away)
+    desk.work(NOW + FIRST_WAIT)
+    desk.spool.finish(JOB.pdf_id)
+
+    found = {state: registry.get_sample_value("messenger_pdfs_total", {"state": state}) for state in ("later", "sent")}
+    assert found == {"later": 1, "sent": 1}
+    assert registry.get_sample_value("messenger_pdf_seconds_count") == 2
+
+
+def test_what_waits_and_how_long_certificates_are_good_is_looked_up_when_somebody_asks(desk, tmp_path):
+    port = ports()
+    signer, _ = certificate(tmp_path)
+    pdf = replace(Pdf(), spool=desk.spool.root, sign_certificate=signer)
+    config = SimpleNamespace(pdf=pdf, metrics=Metrics(f"127.0.0.1:{port}"))
+    metrics.watched(config, desk.bench)
+
+    before = samples(shown(port + 2))
+    desk.spool.move(JOB.pdf_id, "new", "failed")
+    text = shown(port + 2)
+
+    assert before["messenger_pdf_spool", "waiting"] == 1
+    assert samples(text)["messenger_pdf_spool", "waiting"] == 0
+    assert samples(text)["messenger_pdf_spool", "failed"] == 1
+    assert 0 < samples(text)["messenger_certificate_expires_seconds", "pdf.sign_certificate"] <= 2 * 86_400
+    assert ADDRESS not in text
+    assert JOB.pdf_id not in text
