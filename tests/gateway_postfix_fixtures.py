@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import shutil
 import smtplib
 import socket
+import socketserver
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -62,10 +65,14 @@ class Outbound:
         found = PostfixGateway(home / "gateway", sendmail=self.postfix.sendmail, run=self.run, **more)
         return found
 
-    def send(self, raw: bytes, *rcpt_tos: str, mail_from: str = "<sam@example.com>", port: int = 0) -> tuple[int, str]:
+    def send(
+        self, raw: bytes, *rcpt_tos: str, mail_from: str = "<sam@example.com>", port: int = 0, user: str = ""
+    ) -> tuple[int, str]:
         """Submit a mail; recipients as they are written after RCPT TO. Returns Postfix's last word."""
         with smtplib.SMTP("127.0.0.1", port or self.postfix.port, "client.example.com", timeout=60) as client:
             client.ehlo()
+            if user:
+                client.login(user, "password")
             client.command_encoding = "utf-8"
             utf8 = " SMTPUTF8" if not "".join((mail_from, *rcpt_tos)).isascii() else ""
             code, said = client.docmd(f"MAIL FROM:{mail_from}{utf8}")
@@ -125,6 +132,27 @@ class Outbound:
             except MessengerError:
                 self._opened[raw] = None
         return self._opened[raw]
+
+
+class Accounts(socketserver.ThreadingUnixStreamServer):
+    """Where Postfix asks who may log in (Dovecot's auth protocol): anybody, with any password."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), _Account)
+        path.chmod(0o666)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Account(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t00\nDONE\n")
+        for line in self.rfile:
+            if line.startswith(b"AUTH\t"):
+                given = dict(word.split(b"=", 1) for word in line.strip().split(b"\t") if b"=" in word)
+                user = base64.b64decode(given[b"resp"]).split(b"\0")[1]
+                self.wfile.write(b"OK\t" + line.split(b"\t")[1] + b"\tuser=" + user + b"\n")
 
 
 class PostfixGateway(Gateway):

@@ -69,9 +69,8 @@ def secret(word: str, raw: bytes = SECRET) -> bytes:
 def slow(gateway, seconds: float) -> None:
     """From now on Postfix's queue takes its time."""
     script = gateway.home / "slow-sendmail"
-    script.write_text(
-        f'#!/bin/sh\ntouch {gateway.home}/at-work\nsleep {seconds}\nexec {" ".join(gateway.sendmail)} "$@"\n'
-    )
+    command = " ".join(gateway.sendmail)
+    script.write_text(f'#!/bin/sh\ntouch {gateway.home}/at-work\nsleep {seconds}\nexec {command} "$@"\n')
     script.chmod(0o755)
     gateway.sendmail = (str(script),)
     gateway.write()

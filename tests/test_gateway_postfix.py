@@ -11,7 +11,7 @@ import pytest
 from demo.postfix import PostfixMissing, free_port, require
 
 from .gateway_fixtures import PLAIN, SECRET, running
-from .gateway_postfix_fixtures import bdat, outbound
+from .gateway_postfix_fixtures import Accounts, bdat, outbound
 
 try:
     require()
@@ -22,7 +22,7 @@ except PostfixMissing as error:
 pytestmark = [pytest.mark.postfix, pytest.mark.skipif(bool(missing), reason=missing)]
 
 #: Where addresses are expanded before the gateway is asked: a hop of Postfix to itself (docs/policy.md).
-SUBMISSION, HOP = free_port(), free_port()
+SUBMISSION, HOP, LOGIN = free_port(), free_port(), free_port()
 HOPS = """\
 127.0.0.1:{submission} inet n - n - 2 smtpd
     -o smtpd_milters=
@@ -31,6 +31,11 @@ HOPS = """\
     -o smtpd_milters={asked}
     -o content_filter=
     -o receive_override_options=no_address_mappings
+127.0.0.1:{login} inet n - n - 2 smtpd
+    -o smtpd_milters={asked}
+    -o smtpd_sasl_auth_enable=yes
+    -o smtpd_sasl_type=dovecot
+    -o smtpd_sasl_path={accounts}
 """
 RULED = """\
 [global]
@@ -55,7 +60,9 @@ subject = ["[secure]"]
 def site(tmp_path_factory):
     found = outbound(
         tmp_path_factory.mktemp("postfix"),
-        services=lambda asked: HOPS.format(submission=SUBMISSION, hop=HOP, asked=asked),
+        services=lambda asked: HOPS.format(
+            submission=SUBMISSION, hop=HOP, login=LOGIN, asked=asked, accounts=f"{asked[5:]}.accounts"
+        ),
         main_cf={"virtual_alias_maps": "inline:{team@example.com=ann@example.org}", "virtual_alias_domains": ""},
         processes=2,  # a copy that waited for one would wait for itself
     )
@@ -303,6 +310,17 @@ def test_an_alias_inside_that_leads_outside_meets_the_policy_on_a_hop_behind_its
     bounced = site.left(gateway, f"no-{word}")
     assert list(bounced.clear) == ["sam@example.com"]
     assert b"5.7.1 Not sent to anybody" in bounced.clear["sam@example.com"][0]
+
+
+def test_who_logs_in_gets_past_the_policy_neither_as_messenger_nor_as_nobody(site, gateway, word):
+    notices = "<notices@portal.example>"
+    with Accounts(site.run / "gateway.sock.accounts"):
+        assert site.send(secret(word), "ann@example.org", mail_from=notices, port=LOGIN, user="eve")[0] == 250
+        assert site.send(secret(word), "eve@example.org", mail_from="<>", port=LOGIN, user="eve")[0] == 550
+        assert site.send(secret(word), "bob@example.org", mail_from=notices)[0] == 250
+
+    left = site.left(gateway, word)
+    assert (list(left.clear), left.times()) == (["bob@example.org"], {"ann@example.org": 1})
 
 
 def test_mail_that_no_rule_flags_leaves_as_if_nobody_had_asked(site, gateway, word):
