@@ -172,6 +172,34 @@ def test_a_check_that_hangs_breaks_or_dies_keeps_none_from_being_told(host):
     assert len(only(found[5]).text) == 200_000
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_who_may_not_look_is_told_so_and_not_that_it_is_broken(host):
+    def as_nobody(look):
+        def looked(host):
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            yield from look(host)
+
+        return looked
+
+    looks = (
+        doctor_files.look_at_keys,
+        doctor_files.look_at_folders,
+        doctor_certificates.look,
+        doctor_certificates.look_at_both_ends,
+        doctor_queues.look_at_pdfs,
+        doctor_queues.look_at_held,
+        doctor_accounts.look_at_database,
+        doctor_accounts.look_at_quota,
+    )
+    host.settings.parent.chmod(0o700)
+
+    found = list(doctor_apart.run([Check(str(look), as_nobody(look)) for look in looks], host))
+
+    assert [levels(one) for one in found] == [["SKIP"]] * len(looks)
+
+
 # Keys and folders
 
 

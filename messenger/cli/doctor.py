@@ -1,6 +1,8 @@
 """``messenger doctor``: looks at everything that mail and people depend on, and says what mends what is wrong."""
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -104,11 +106,21 @@ def _print(shown: Sequence[Finding], findings: Sequence[Finding], *, quiet: bool
     ordered = sorted(shown, key=lambda one: (STATUS[one.level], one.level is not Level.OK))
     for one, following in zip_longest(ordered, ordered[1:]):
         level = click.style(f"{one.level.value:<5}", fg=_COLOURS[one.level], bold=one.level is Level.FAIL)
-        text = one.text.replace("\n", " ")
-        click.echo(f"{level} {one.check:<{_WIDTH}} {text}")
+        lines = _lines(one.text)
         if one.mend and not (following and following.mend == one.mend):
-            click.echo(f"{'':5} {'':<{_WIDTH}} -> {one.mend}")
+            lines += _lines(f"-> {one.mend}")
+        click.echo(f"{level} {one.check:<{_WIDTH}} {lines[0]}")
+        for line in lines[1:]:
+            click.echo(f"{'':5} {'':<{_WIDTH}} {line}")
     if not quiet or shown:
         counts = {level: sum(one.level is level for one in findings) for level in Level}
         click.echo(", ".join(f"{count} {level.value}" for level, count in reversed(counts.items()) if count))
-    sys.stdout.flush()
+
+
+def _lines(text: str) -> list[str]:
+    """As wide as a terminal is; for everything else one line."""
+    text = " ".join(text.split())
+    if not sys.stdout.isatty():
+        return [text]
+    width = shutil.get_terminal_size().columns - _WIDTH - 8
+    return textwrap.wrap(text, max(width, 40), break_long_words=False, break_on_hyphens=False) or [""]

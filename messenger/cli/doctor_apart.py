@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import MessengerError
-from .doctor_finding import Check, Finding, Host, Level, fail
+from .doctor_finding import Check, Finding, Host, Level, denied, fail, skip
 
 SECONDS = 5.0
 #: More at once than this would only wait for each other's processor.
@@ -84,9 +84,11 @@ def _to_nowhere(into: int) -> None:
 def _looked(check: Check, host: Host | None) -> list[Finding]:
     try:
         return list(check.look(host))  # type: ignore[arg-type]  # only ``answer`` has none, and asks for none
-    except MessengerError as error:
-        return [fail(check.name, str(error))]
-    except OSError as error:
+    except (MessengerError, OSError) as error:
+        if denied(error):
+            return [skip(check.name, f"{error}: this user may not look; run it as root")]
+        if isinstance(error, MessengerError):
+            return [fail(check.name, str(error))]
         return [fail(check.name, f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")]
     except Exception as error:
         return [fail(check.name, f"this check broke: {type(error).__name__}: {error}; tell us, and look by hand")]

@@ -9,7 +9,7 @@ from cryptography import x509
 from ..errors import MessengerError
 from ..tunnel import fingerprint
 from ..tunnel.keys import load_certificate, load_key
-from .doctor_finding import Finding, Host, fail, ok, skip, warn
+from .doctor_finding import Finding, Host, denied, fail, ok, skip, warn
 from .rows import moment
 
 CHECK = "certificates"
@@ -39,6 +39,9 @@ def look(host: Host) -> Iterator[Finding]:
             try:
                 yield judge(dated(path, role, older=number > 0), host.now)
             except MessengerError as error:
+                if denied(error):
+                    yield skip(CHECK, f"{path}: this user can't read it; run it as root")
+                    return
                 yield fail(CHECK, str(error), "restore it from the backup, or: messenger setup --renew-tunnel")
 
 
@@ -133,10 +136,8 @@ def _halves(host: Host) -> Iterator[Finding]:
     for certificate, key in pairs:
         try:
             fits = _fits(load_certificate(certificate), key)
-        except PermissionError:
-            continue  # the check of keys says so
         except MessengerError:
-            continue
+            continue  # another check says so
         if not fits:
             yield fail(ENDS, f"{key} is not the key of {certificate}: no mail passes", f"restore {key} from the backup")
 
@@ -149,5 +150,7 @@ def _mark(path: Path) -> str:
     """The whole fingerprint; or what is wrong, which the other check says better."""
     try:
         return fingerprint(load_certificate(path))
-    except MessengerError:
+    except MessengerError as error:
+        if denied(error):
+            raise
         return f"{path.name}, unreadable"

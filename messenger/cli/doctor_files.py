@@ -12,7 +12,7 @@ from .. import pdf_password, totp
 from ..errors import MessengerError
 from ..tunnel.keys import load_key
 from . import places
-from .doctor_finding import Finding, Host, counted, fail, ok, skip, warn
+from .doctor_finding import Finding, Host, counted, denied, fail, ok, skip, warn
 from .places import Folder
 
 KEYS, FOLDERS = "keys", "folders"
@@ -68,11 +68,8 @@ def look_at_keys(host: Host) -> Iterator[Finding]:
         if found is not None:
             try:
                 secret.load(secret.path)
-            except PermissionError:
-                yield skip(KEYS, f"{secret.path}: this user can't read it; run it as root")
-                return
             except MessengerError as error:
-                if isinstance(error.__cause__, PermissionError):
+                if denied(error):
                     yield skip(KEYS, f"{secret.path}: this user can't read it; run it as root")
                     return
                 trouble = str(error)

@@ -71,6 +71,11 @@ class Check:
     late: Level = Level.FAIL
 
 
+def denied(error: BaseException) -> bool:
+    """Whether it went wrong only because this user may not look: root could."""
+    return isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError)
+
+
 def ok(check: str, text: str) -> Finding:
     return Finding(check, Level.OK, text)
 

@@ -105,7 +105,7 @@ def _takes_old(host: str, port: int) -> bool:
 
 
 def judge_tls(found: Tls, now: int) -> Finding:
-    web = "systemctl status nginx; journalctl -u nginx -n 30"
+    web = f"systemctl status nginx; journalctl -u nginx -n 30; getent hosts {found.host}"
     if not found.version:
         return fail(TLS, f"{found.host}: nobody answers: {found.trouble}. Nobody can read mail", web)
     if found.trouble:

@@ -9,9 +9,12 @@ from pathlib import Path
 from . import postfix, postfix_plan
 from .doctor_finding import Finding, Host, fail, ok, skip, warn
 from .postfix import Plan, Postfix
+from .postfix_milters import asks
+from .status import Failed
 
 RUNS, LINES, RECIPIENT, WAY = "postfix", "postfix settings", "webmail recipient", "way out"
 
+UNKNOWN = "Postfix can't be asked; see above"
 _ABSENT = "not installed here, so no mail comes in or leaves"
 #: What each line is for, when it is missing.
 _MEANS = {
@@ -23,11 +26,23 @@ _MEANS = {
 }
 
 
+def here(host: Host) -> Postfix | None:
+    """Return the Postfix that carries our mail; None where it can't be asked, which is a finding of its own."""
+    try:
+        return postfix.inspect(host.postfix) if postfix.installed() else None
+    except Failed:
+        return None
+
+
 def look_whether_it_runs(host: Host) -> Iterator[Finding]:
     if not postfix.installed():
         yield fail(RUNS, _ABSENT, "apt-get install postfix; messenger setup --apply")
         return
-    found = postfix.inspect(host.postfix)
+    try:
+        found = postfix.inspect(host.postfix)
+    except Failed as error:
+        yield fail(RUNS, f"{error}. No mail comes in, no notice leaves", "dpkg-reconfigure postfix; postfix check")
+        return
     yield judge_run(found, _master(found))
 
 
@@ -50,13 +65,22 @@ def judge_run(found: Postfix, runs: bool | None) -> Finding:
 
 
 def look_at_lines(host: Host) -> Iterator[Finding]:
-    if not postfix.installed():
-        yield skip(LINES, "Postfix is not installed")
+    found = here(host)
+    if found is None:
+        yield skip(LINES, UNKNOWN)
     elif host.role.messenger and not host.tunnel:
-        yield skip(LINES, 'not known with [intake] mode = "standalone"; compare docs/standalone.md')
+        yield judge_standalone(found, postfix.milter_address(host.config.intake.socket, found.queue))
     else:
-        found = postfix.inspect(host.postfix)
         yield from judge_plan(found, postfix_plan.plan(found, host.config, host.role), _setup(host))
+
+
+def judge_standalone(found: Postfix, address: str) -> Finding:
+    """Judge whether anything asks the milter at *address*; what else a site needs without a tunnel, it alone knows."""
+    places = (found.meant["smtpd_milters"], found.meant["non_smtpd_milters"], *found.overrides)
+    if any(asks(address, place) for place in places):
+        return ok(LINES, f"Postfix asks {address}")
+    text = f"no smtpd_milters names {address}: no mail becomes webmail, and all leaves unprotected"
+    return fail(LINES, text, "docs/milter.md, standalone; then postfix reload")
 
 
 def _setup(host: Host) -> str:
@@ -88,10 +112,10 @@ def _news(written: Mapping[str, str], name: str, value: str) -> str:
 
 
 def look_at_recipient(host: Host) -> Iterator[Finding]:
-    if not postfix.installed():
-        yield skip(RECIPIENT, "Postfix is not installed")
+    found = here(host)
+    if found is None:
+        yield skip(RECIPIENT, UNKNOWN)
         return
-    found = postfix.inspect(host.postfix)
     tables = [one for one in re.split(r"[\s,]+", found.meant["virtual_alias_maps"].strip()) if ":" in one]
     recipient = host.config.tunnel.webmail_recipient
     answers = {table: _asked(found, table, recipient) for table in tables}

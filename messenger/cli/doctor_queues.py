@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..pdf_spool import Spool
-from . import postfix
+from . import doctor_postfix, postfix
 from .doctor_finding import Finding, Host, counted, fail, ok, skip, span, warn
 from .postfix_intake import DEAD_END
 
@@ -38,10 +38,10 @@ class Waiting:
 
 
 def look_at_queue(host: Host) -> Iterator[Finding]:
-    if not postfix.installed():
-        yield skip(NOTICES, "Postfix is not installed")
+    found = doctor_postfix.here(host)
+    if found is None:
+        yield skip(NOTICES, doctor_postfix.UNKNOWN)
         return
-    found = postfix.inspect(host.postfix)
     asked = [postfix.command("postqueue") or "postqueue", "-c", str(found.folder), "-j"]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     if done.returncode:

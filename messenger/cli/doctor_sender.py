@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..envelope import domain_of
-from . import postfix
+from . import doctor_postfix, postfix
 from .doctor_dns import NoAnswer, NoResolver, Resolver
 from .doctor_finding import Finding, Host, fail, ok, skip, warn
 from .doctor_spf import Result, evaluate
@@ -50,8 +50,9 @@ def look(host: Host) -> Iterator[Finding]:
 
 def _standing(host: Host, domain: str, resolver: Resolver) -> Standing:
     name, relay, signs = "", host.config.notice.smtp, False
-    if postfix.installed():
-        folder = postfix.inspect(host.postfix).folder
+    found = doctor_postfix.here(host)
+    if found is not None:
+        folder = found.folder
         name = postfix.ask(folder, "-h", "-x", "smtp_helo_name").strip()
         relay = relay or postfix.ask(folder, "-h", "-x", "relayhost").strip()
         milters = postfix.ask(folder, "-h", "-x", "non_smtpd_milters", "smtpd_milters")

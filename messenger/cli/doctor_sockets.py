@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import doctor_apart, places, postfix
+from . import doctor_apart, doctor_postfix, places, postfix
 from .doctor_finding import Finding, Host, fail, ok, skip
 
 MILTER, GATEWAY = "milter", "gateway"
@@ -39,11 +39,11 @@ def look_at_gateway(host: Host) -> Iterator[Finding]:
 
 def _look(host: Host, check: str, name: str, unit: str) -> Iterator[Finding]:
     root = os.geteuid() == 0
-    if postfix.installed():
-        found = postfix.inspect(host.postfix)
+    found = doctor_postfix.here(host)
+    if found is not None:
         view = View(found.queue, _owner(found) if root else None, found.chrooted and root)
     else:
-        view = View(Path("/"), None, chrooted=False)
+        view = View(Path("/var/spool/postfix"), None, chrooted=False)
     address = postfix.milter_address(name, view.queue)
     trouble = doctor_apart.answer(lambda: reach(address, view), SECONDS * 2)
     yield judge(check, address, view, unit, trouble)
