@@ -142,10 +142,11 @@ class Mailbox:
         with self._opened("", create=True):
             pass
 
-    def deliver(self, raw: bytes, name: str, folder: str = "", flags: str = "") -> bool:
+    def deliver(self, raw: bytes, name: str, folder: str = "", flags: str = "", received: int | None = None) -> bool:
         """Keep *raw* under *name*, on disk when this returns. False: it was there already, whatever its flags are now.
 
-        Mail with *flags* counts as seen by a mail client (it goes to cur/), mail without is new.
+        Mail with *flags* counts as seen by a mail client (it goes to cur/), mail without is new. It came now, or at
+        *received* (Unix seconds).
         """
         checked_name(name)
         info = INFO + checked_flags(flags) if flags else ""
@@ -157,7 +158,7 @@ class Mailbox:
             temporary = f"{name}.{token_hex(8)}"  # two deliveries never share a file
             target = place.cur if info else place.new
             try:
-                written = mailbox_delivery.write(raw, temporary, place.tmp)
+                written = mailbox_delivery.write(raw, temporary, place.tmp, received)
                 with quota.change(place.base, folder) as tally:
                     linked = mailbox_delivery.link(temporary, place.tmp, name + info, target)
                     if linked:
@@ -284,6 +285,15 @@ class Mailbox:
         """
         mail_root, (domain, person, _) = _way(self.root)
         return mailbox_upkeep.remove_empty(mail_root, domain, person, before, now)
+
+    def move_to(self, other: "Mailbox", leave: frozenset[str]) -> None:
+        """Make all of this mail that of *other*, which must have no mailbox; what lies beside it goes along.
+
+        But for what *leave* names. Run again it ends what a crash has cut short. Raises MailboxError.
+        """
+        mail_root, (domain, person, _) = _way(self.root)
+        _, (to_domain, to_person, _) = _way(other.root)
+        mailbox_removal.move(mail_root, (domain, person), (to_domain, to_person), leave)
 
     def delete(self) -> None:
         """Remove all of this person's mail and what else lies beside it; nothing if there is none. Not to be undone.

@@ -12,7 +12,8 @@ from .maildir import FILE_MODE, Folder
 LEFTOVER_SECONDS = 36 * 3600
 
 
-def write(raw: bytes, name: str, directory: int) -> os.stat_result:
+def write(raw: bytes, name: str, directory: int, received: int | None = None) -> os.stat_result:
+    """Write a new file, on disk when this returns; its facts are those of now, its time is *received* if given."""
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, how, FILE_MODE, dir_fd=directory)
     try:
@@ -20,8 +21,11 @@ def write(raw: bytes, name: str, directory: int) -> os.stat_result:
         rest = memoryview(raw)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+        written = os.fstat(descriptor)
+        if received is not None:
+            os.utime(descriptor, (received, received))
         os.fsync(descriptor)
-        return os.fstat(descriptor)
+        return written
     finally:
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""Remove all that is kept of one person: the folder above their Maildir, with everything in it.
+"""Remove all that is kept of one person, or give it to another address: the folder above their Maildir.
 
 Part of mailbox.py: nobody else reads this. The folder loses its name first, in one step, so a mail that comes
 meanwhile either goes with the rest or begins a mailbox of its own. A crash leaves a folder that no address has; the
@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from .maildir import NoSuchFolder, opened_domain
+from .mailbox_paths import MAILDIR
+from .maildir import MailboxError, NoSuchFolder, make_folder, opened_domain
 
 #: ``path_of`` gives no address a name with a dot in first place.
 PREFIX = ".removed."
@@ -33,6 +34,36 @@ def remove(mail_root: Path, domain: str, person: str) -> None:
                 with suppress(OSError):  # new mail has made the folder again
                     os.rename(name, person, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
+
+
+def move(mail_root: Path, here: tuple[str, str], there: tuple[str, str], leave: frozenset[str]) -> None:
+    """Move what is in the folder *here* (domain and person) to *there*, the Maildir first and in one step."""
+    with opened_domain(mail_root, here[0]) as domain, opened_domain(mail_root, there[0], create=True) as to_domain:
+        make_folder(there[1], to_domain)
+        source = os.open(here[1], _READ, dir_fd=domain)
+        try:
+            target = os.open(there[1], _READ, dir_fd=to_domain)
+            try:
+                _move_all(source, target, leave)
+                os.fsync(target)
+                os.fsync(source)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+        os.fsync(to_domain)
+        with suppress(OSError):  # something was left there, or has come since
+            os.rmdir(here[1], dir_fd=domain)
+        os.fsync(domain)
+
+
+def _move_all(source: int, target: int, leave: frozenset[str]) -> None:
+    names = {*os.listdir(source)} - leave
+    there = {*os.listdir(target)}
+    if MAILDIR in names and MAILDIR in there:
+        raise MailboxError("both addresses have mail; `messenger mailbox export` one and `import` it into the other")
+    for name in sorted(names - there, key=lambda name: name != MAILDIR):
+        os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
 
 
 def finish(mail_root: Path, domain: str) -> None:

@@ -196,10 +196,13 @@ def opened(mail_root: Path, parts: tuple[str, ...], create: bool = False) -> Ite
 
 
 @contextmanager
-def opened_domain(mail_root: Path, domain: str) -> Iterator[int]:
+def opened_domain(mail_root: Path, domain: str, create: bool = False) -> Iterator[int]:
     """Open the directory that the mailboxes of *domain* are in; complaints become a MailboxError as above."""
     with _mended(mail_root / domain), _Held() as held:
         root = _open_root(held, mail_root)
+        if create:
+            _make(domain, root)
+            os.fsync(root)
         try:
             directory = _open(held, domain, root)
         except FileNotFoundError as error:
@@ -291,6 +294,11 @@ def _mark(base: int) -> None:
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open("maildirfolder", how, FILE_MODE, dir_fd=base), "wb") as mark:
             os.fchmod(mark.fileno(), FILE_MODE)
+
+
+def make_folder(name: str, directory: int) -> None:
+    """Make a folder with the mode that ours have, unless it is there."""
+    _make(name, directory)
 
 
 def _make(name: str, directory: int) -> None:

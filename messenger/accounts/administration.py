@@ -5,10 +5,11 @@
 
 from collections.abc import Iterator
 
+from .. import envelope, totp
 from . import rows
 from .second_factor import drop_second_factor
 from .store import Store
-from .values import DONE, AccountRow
+from .values import DONE, AccountRow, AddressTaken
 
 #: Rows are fetched so many at a time, so that a long list keeps no writer waiting.
 PAGE = 500
@@ -49,6 +50,30 @@ class Administration(Store):
             drop_second_factor(db, account)
             rows.end_epoch(db, account)
             rows.audit(db, "reset-totp", DONE, rows.by_id(db, account), by, now)
+
+    def change_address(self, account: int, address: str, by: str, now: int) -> None:
+        """Give the account another main address; the one before is nobody's then, and sessions end.
+
+        Raises AddressTaken, and TotpError if the site's key doesn't open a second factor, which is sealed anew.
+        """
+        address = envelope.normal(address)
+        with self._file.writing() as db:
+            found = rows.by_id(db, account)
+            if found is None:
+                return
+            if rows.by_address(db, address):
+                raise AddressTaken(f"{address} has an account already")
+            sql = "SELECT id, secret FROM credential WHERE account = ? AND kind IN ('totp', 'totp-new')"
+            for number, sealed in db.execute(sql, [account]).fetchall():
+                secret = totp.open_sealed(self._totp_key, sealed, found.address)
+                sealed = totp.seal(self._totp_key, secret, address)
+                db.execute("UPDATE credential SET secret = ? WHERE id = ?", [sealed, number])
+            sql = "UPDATE address SET address = ?, added = ? WHERE account = ? AND main = 1"
+            db.execute(sql, [address, now, account])
+            rows.end_epoch(db, account)
+            # Whoever asks for either address finds it.
+            rows.audit(db, "move", DONE, found, by, now, f"to {address}")
+            rows.audit(db, "move", DONE, rows.by_id(db, account), by, now, f"from {found.address}")
 
 
 _LIST = f"""

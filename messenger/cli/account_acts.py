@@ -168,10 +168,10 @@ def delete(address: str, with_mail: bool, yes: bool, as_json: bool) -> int:
         if found is None and (messages is None or not with_mail):
             raise no_account(wanted)
         if not yes:
-            _ask(owner, found is not None, messages if with_mail else None)
+            ask(owner, found is not None, messages if with_mail else None)
         phrase = _phrase(config, owner)
         if with_mail:
-            _delete_mail(mailbox, owner, config)
+            delete_mail(mailbox, owner, config)
         if found:
             accounts.delete(found.id, administrator(), int(time.time()))
         if with_mail and messages is not None:
@@ -185,12 +185,12 @@ def delete(address: str, with_mail: bool, yes: bool, as_json: bool) -> int:
     return act.report(as_json)
 
 
-def _ask(address: str, account: bool, messages: int | None) -> None:
+def ask(address: str, account: bool, messages: int | None) -> None:
     if not _on_terminal():
         raise click.UsageError("say --yes: this can't be undone, and there is no terminal to ask on")
     parts = ["the account"] if account else []
     if messages is not None:
-        parts.append(f"the mailbox with {_number(messages)}")
+        parts.append(f"the mailbox with {number_of(messages)}")
     click.confirm(f"{address}: delete {' and '.join(parts)} for good?", abort=True, err=True)
 
 
@@ -198,7 +198,7 @@ def _on_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _delete_mail(mailbox: Mailbox, address: str, config: Config) -> None:
+def delete_mail(mailbox: Mailbox, address: str, config: Config) -> None:
     """Before the account: as long as something is left, the same command finds it and goes on."""
     try:
         mailbox.delete()
@@ -213,14 +213,14 @@ def _delete_mail(mailbox: Mailbox, address: str, config: Config) -> None:
 
 def _what_became(account: bool, mailbox: Mailbox, messages: int | None, with_mail: bool) -> str:
     if not account:
-        return f"had no account; mailbox with {_number(messages or 0)} deleted"
+        return f"had no account; mailbox with {number_of(messages or 0)} deleted"
     if messages is None:
         return "account deleted; there was no mailbox"
     if with_mail:
-        return f"account deleted, and the mailbox with {_number(messages)}"
+        return f"account deleted, and the mailbox with {number_of(messages)}"
     return (
-        f"account deleted; the mailbox with {_number(messages)} stays at {mailbox.root}, and a later sign-up finds it. "
-        "--with-mail deletes it too"
+        f"account deleted; the mailbox with {number_of(messages)} stays at {mailbox.root}, "
+        "and a later sign-up finds it. --with-mail deletes it too"
     )
 
 
@@ -229,7 +229,7 @@ def _count(mailbox: Mailbox) -> int:
     return sum(len(mailbox.list(folder)) for folder in mailbox.folders())
 
 
-def _number(messages: int) -> str:
+def number_of(messages: int) -> str:
     return f"{messages} message{'' if messages == 1 else 's'}"
 
 

@@ -22,7 +22,7 @@ LOGIN_CHARACTERS = 64
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[Accounts]:
+def opened(config: Config, totp_key: bytes = b"") -> Iterator[Accounts]:
     """The accounts, while root is their owner."""
     database = config.accounts.database
     with as_owner(database):
@@ -31,6 +31,7 @@ def opened(config: Config) -> Iterator[Accounts]:
             idle_minutes=config.accounts.idle_minutes,
             absolute_hours=config.accounts.absolute_hours,
             require_totp=config.accounts.require_totp,
+            totp_key=totp_key,
         )
         try:
             yield accounts

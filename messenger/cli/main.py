@@ -15,6 +15,7 @@ from .backup import backup, restore, verify
 from .cleanup import cleanup
 from .doctor import doctor
 from .gateway import gateway
+from .mailbox import mailbox
 from .message import message
 from .options import config_option
 from .pdf import pdf
@@ -36,6 +37,7 @@ commands.add_command(setup)
 commands.add_command(tunnel)
 commands.add_command(message)
 commands.add_command(account)
+commands.add_command(mailbox)
 commands.add_command(audit)
 commands.add_command(cleanup)
 commands.add_command(doctor)
