@@ -41,8 +41,8 @@ CLASSES = {
 }
 
 
-@pytest.fixture
-def home():
+@pytest.fixture(name="home")
+def home_fixture():
     """Short and open to others: Postfix and the milter's socket want that."""
     with tempfile.TemporaryDirectory(prefix="p") as folder:
         Path(folder).chmod(0o755)

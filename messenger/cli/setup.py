@@ -97,7 +97,7 @@ def setup(
                 raise status.Failed(f"{path}: another command changed it just now; try again", status.TEMPORARY)
             for folder in (path.parent, path.parent / "keys"):
                 sweep(folder)
-            changes = {**site.state_changes(found, state_dir, role, parts), **answers}
+            changes = {**answers, **site.state_changes(found, state_dir, role, parts), **answers_given(options)}
             config = site.put(found, changes, kind, role, now, report, keys)
             if renewed:
                 config = site.renew(found, kind, role, now, report)

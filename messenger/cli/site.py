@@ -73,9 +73,9 @@ def state_changes(site: Site, state: Path | None, role: Role, parts: Parts) -> d
         if not system:
             changes["intake", "socket"] = base / "milter" / "milter.sock"
     if role.gateway and (state is not None or not (system or parts.gateway)):
-        changes["gateway", "observed"] = base / "gateway" / "observed.jsonl"
+        changes["gateway", "observed"] = base / "observed" / "observed.jsonl"
         if not system:
-            changes["gateway", "socket"] = base / "gateway-milter" / "gateway.sock"
+            changes["gateway", "socket"] = base / "gateway" / "gateway.sock"
     return {place: str(path) for place, path in changes.items()}
 
 

@@ -60,6 +60,8 @@ def open_key(sealed: bytes, passphrase: bytes) -> PrivateKey:
 
     Raises SealedKeyError.
     """
+    if not passphrase:
+        raise SealedKeyError("expected the key's passphrase, found an empty one; an empty one doesn't open the key")
     try:
         key = load_der_private_key(sealed, passphrase)
     except TypeError as error:
