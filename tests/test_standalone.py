@@ -17,7 +17,10 @@ from click.testing import CliRunner
 from miltertest import constants as words
 
 from demo.postfix import CATCH, PostfixMissing, PrivatePostfix, require
-from messenger import message, receipt
+from messenger import config, message, receipt
+from messenger.cli import doctor_send
+from messenger.cli.doctor_finding import Host, Level
+from messenger.cli.roles import Role
 from messenger.envelope import Envelope
 from messenger.tunnel_fields import Fields
 from messenger_milter import networks, standalone
@@ -541,3 +544,16 @@ def _dying_at_the_ledger() -> str:
         "import os, signal, messenger_milter.ledger as m\n"
         "m.Ledger.enter = lambda *a: os.kill(os.getpid(), signal.SIGKILL)"
     )
+
+
+@with_postfix
+def test_the_doctors_test_mail_goes_that_way_too_and_is_removed(postfix, behind, to):
+    path = behind.settings
+    host = Host(config.load(path), path, Role.MESSENGER, postfix.config_dir, int(time.time()))
+    with running(behind):
+        (found,) = doctor_send.sent(host, to, "", lambda _: None)
+        (inside,) = doctor_send.sent(host, "sam@example.com", "", lambda _: None)
+
+    assert found.level is Level.OK, found
+    assert behind.stored(to) == []
+    assert "people outside" in inside.text

@@ -20,6 +20,7 @@ from ..tunnel import SenderKey
 from ..tunnel.keys import load_certificate, load_sender_key
 from . import account_database, postfix
 from .doctor_finding import Finding, Host, fail, ok, skip, warn
+from .status import Failed
 from .tunnel_files import key_beside
 
 CHECK = "test mail"
@@ -42,10 +43,16 @@ def sent(host: Host, to: str, smtp: str, say: Callable[[str], None]) -> list[Fin
 def _sent(host: Host, to: str, smtp: str, say: Callable[[str], None]) -> Iterator[Finding]:
     config = host.config
     message_id = f"<doctor.{secrets.token_hex(16)}@{domain_of(config.tunnel.webmail_sender)}>"
-    raw = _message(config.notice.mail_from, to, message_id)
+    author = config.notice.mail_from
     if host.role.messenger and not host.tunnel:
-        sender, recipient = config.notice.mail_from, to
+        if domain_of(to) in config.site.own_domains:
+            raise Failed(f"{to}: without a tunnel only mail to people outside becomes webmail; take such an address")
+        # What Messenger itself sends passes its milter by.
+        author = f"postmaster@{config.site.own_domains[0]}"
+        sender, recipient = author, to
+        raw = _message(author, to, message_id)
     else:
+        raw = _message(author, to, message_id)
         pair = _sender_key(host)
         if pair is None:
             yield skip(CHECK, "the key that signs tunnel mail is at the gateway; run messenger doctor --send there")
