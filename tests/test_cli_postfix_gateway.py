@@ -209,6 +209,7 @@ def test_two_hosts_set_up_by_one_bundle_protect_a_mail(messenger, home, gateway)
     finally:
         for service in services:
             service.terminate()
+        for service in services:
             service.wait()
 
 
