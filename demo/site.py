@@ -31,13 +31,6 @@ from messenger.cli import settings_file
 from . import mails
 from .postfix import CATCH, PrivatePostfix
 
-POLICY = """[global]
-enabled = true
-[[rule]]
-name = "secure in the subject"
-result = "mandatory"
-subject = ["[secure]"]
-"""
 OWN_DOMAIN = "example.com"
 SENDER = parseaddr(mails.SENDER)[1]
 MILTER = "{{ unix:{}, default_action=tempfail, content_timeout=300s }}"
@@ -106,18 +99,17 @@ class DemoSite(AbstractContextManager["DemoSite"]):
 
     def _set_up(self, milter_socket: Path, gateway_socket: Path) -> None:
         messenger(
-            "setup", "--non-interactive", "--config", str(self.config),
+            "setup", "--role", "both", "--non-interactive", "--config", str(self.config),
             "--portal-url", self.url, "--own-domain", OWN_DOMAIN,
             "--webmail-sender", WEBMAIL_SENDER, "--webmail-recipient", WEBMAIL_RECIPIENT,
             "--mail-root", str(self.home / "mail"), "--milter-socket", str(milter_socket),
+            "--gateway-socket", str(gateway_socket),
             "--sendmail", " ".join(self.postfix.sendmail), "--listen", f"127.0.0.1:{self.port}",
         )  # fmt: skip
-        (self.home / "gateway.toml").write_text(POLICY)
         # One folder for both ends here, and two Postfix: the gateway's copies leave by the company's.
         settings_file.rewrite(
             self.config,
             {
-                ("gateway", "socket"): str(gateway_socket),
                 ("gateway", "sendmail"): list(self.company.sendmail),
                 ("gateway", "messenger_hosts"): ["192.0.2.1"],
             },
@@ -157,7 +149,9 @@ class DemoSite(AbstractContextManager["DemoSite"]):
 
     def link_in(self, notice: bytes) -> str:
         """The address a person would click in a notice. Raises DemoFailed."""
-        found = re.search(re.escape(self.url) + r"/l/[\w.~-]+(?:/[\w-]+)?", notice.replace(b"=\n", b"").decode(errors="replace"))
+        found = re.search(
+            re.escape(self.url) + r"/l/[\w.~-]+(?:/[\w-]+)?", notice.replace(b"=\n", b"").decode(errors="replace")
+        )
         if not found:
             raise DemoFailed("the notice holds no link to the portal")
         return found.group()
