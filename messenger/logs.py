@@ -13,7 +13,7 @@ from pathlib import Path
 TEXT, JSON = "text", "json"
 FORMATS = (TEXT, JSON)
 #: Postfix's two kinds (postconf(5), enable_long_queue_ids), and what stands there before it has given one.
-_QUEUE_ID = re.compile(r"[0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,24}|NOQUEUE")
+_QUEUE_ID = re.compile(r"[0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{8,24}|NOQUEUE")
 _BEGINNING = "%s: "
 
 

@@ -44,14 +44,14 @@ def open_port(listen: str, service: str) -> socket.socket | None:
         return None
 
 
-def serve(bound: socket.socket, registry: CollectorRegistry) -> None:
-    """Answer on *bound* in a thread from now on. Several processes may answer on one socket."""
+def answering(bound: socket.socket, registry: CollectorRegistry) -> threading.Thread:
+    """Return the thread that answers on *bound* once it is started. Several processes may answer on one socket."""
     server = _Server(bound.getsockname(), _Quiet, bind_and_activate=False)
     server.socket.close()
     server.socket = bound
     server.setup_environ()
     server.set_app(make_wsgi_app(registry))
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
 
 
 class _Server(ThreadingMixIn, WSGIServer):

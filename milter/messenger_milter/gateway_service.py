@@ -16,12 +16,13 @@ from pathlib import Path
 import click
 
 from messenger import config as settings
+from messenger import logs
 from messenger.errors import MessengerError
 from messenger.gateway.grounds import Grounds
 from messenger.gateway.policy_file import PolicyFile
 from messenger.submission import Relay, Route
 
-from . import gateway_checks, serving
+from . import gateway_checks, metrics, serving
 from .connection import MEMORY_LIMIT, Load
 from .gateway import Desk, carry_out
 from .gateway_keys import keys_of
@@ -40,9 +41,10 @@ HOUSE_SECONDS = 1.0
 @click.option("--socket", "socket_name", help="Another socket than the settings name: a path or inet:PORT@HOST.")
 def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
     """Protect mail that leaves: Postfix asks this milter about each mail that its users send."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logs.start()
     try:
         config = settings.load(path)
+        logs.start(config.log.format)
         name = socket_name or config.gateway.socket
         problems = gateway_checks.problems(config, name)
         if only_check:
@@ -54,7 +56,9 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
     for problem in problems:
         log.warning("%s", problem)  # mail waits with its sender until it is mended
     house = threading.Thread(target=_keep_house, args=relays, daemon=True)
-    sys.exit(serving.serve(name, lambda socket, ready: run(gateway, socket, ready), gateway.load, (house,)))
+    gateway, answering = metrics.watched_gateway(config, gateway)
+    threads = (house, *answering)
+    sys.exit(serving.serve(name, lambda socket, ready: run(gateway, socket, ready), gateway.load, threads))
 
 
 def gateway_of(config: settings.Config) -> tuple[Gateway, tuple[Relay, ...]]:

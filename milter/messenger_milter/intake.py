@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from messenger import pdf_record
 from messenger.envelope import Envelope, normal
@@ -43,6 +44,8 @@ class Outcome:
     unannounced: tuple[str, ...] = ()
     #: In whose mailbox there was no room for it; sender and owner were told, and no retry delivers it.
     full: tuple[str, ...] = ()
+    #: The kind of the first error, where there was one.
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Desk:
     ledger: Ledger
     #: Where mailboxes have a quota.
     fullness: Fullness | None = None
+    #: Held while a mail is unwrapped, delivered to one mailbox, or one person told: "unwrap", "deliver", "tell".
+    timed: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext()
 
 
 def take_in(envelope: Envelope, raw: bytes, desk: Desk, progress: Callable[[], object] = lambda: None) -> Outcome:
@@ -68,22 +73,23 @@ def take_in(envelope: Envelope, raw: bytes, desk: Desk, progress: Callable[[], o
     """
     size = len(raw)
     try:
-        mail = desk.unwrap(envelope, raw)
+        with desk.timed("unwrap"):
+            mail = desk.unwrap(envelope, raw)
         del raw  # a large mail needn't be held twice
         # Every mailbox is known before the first one is served: no half-refused mail.
         mailboxes = {normal(address): desk.mailbox_of(address) for address in mail.rcpt_tos}
     except MessengerError as error:
         log.warning("%s: %s: %s", envelope.queue_id, type(error).__name__, one_line(error))
-        return Outcome(LATER if error.temporary else REFUSED)
+        return Outcome(LATER if error.temporary else REFUSED, reason=type(error).__name__)
     if not mailboxes:
         log.warning("%s: the mail names no recipient", envelope.queue_id)
-        return Outcome(REFUSED)
+        return Outcome(REFUSED, reason="NoRecipient")
     try:
         with desk.ledger.turn(mail.digest):
             outcome = _serve(envelope, mail, mailboxes, desk, progress)
     except MessengerError as error:
         log.warning("%s: %s: %s", envelope.queue_id, type(error).__name__, one_line(error))
-        return Outcome(LATER)
+        return Outcome(LATER, reason=type(error).__name__)
     _log(envelope, mail, size, outcome, len(mailboxes))
     return outcome
 
@@ -130,7 +136,9 @@ def _serve(
         if before and not before.has_room(len(raw)) and not mailbox.has(mail.digest, folder):
             full[address] = (mailbox, before)
             return
-        if mailbox.deliver(raw, mail.digest, folder, "S" if as_pdf else ""):
+        with desk.timed("deliver"):
+            new = mailbox.deliver(raw, mail.digest, folder, "S" if as_pdf else "")
+        if new:
             delivered.append(address)
             if desk.fullness and before:
                 desk.fullness.tell_owner(address, mailbox, before, len(raw))
@@ -144,7 +152,8 @@ def _serve(
 
     def announce(address: str) -> None:
         # Who gets a PDF gets no notice: the PDF's mail says what a notice would.
-        told = desk.order_pdf(address, mail) if as_pdf else desk.announce(address, mail)
+        with desk.timed("tell"):
+            told = desk.order_pdf(address, mail) if as_pdf else desk.announce(address, mail)
         (announced if told else unannounced).append(address)
         # Last of all: until it stands, a retry sends the notice again rather than never.
         desk.ledger.enter(mail.digest, address)
@@ -161,7 +170,8 @@ def _serve(
             break  # nobody takes notices now; the retry goes on from here
         attempt(announce, address)
     verdict = LATER if failed else KEPT
-    return Outcome(verdict, tuple(delivered), tuple(announced), tuple(unannounced), tuple(full))
+    reason = type(failed[0]).__name__ if failed else ""
+    return Outcome(verdict, tuple(delivered), tuple(announced), tuple(unannounced), tuple(full), reason)
 
 
 def with_trace(mail: TunnelMail, address: str) -> bytes:

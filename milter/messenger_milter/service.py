@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from messenger import config as settings
-from messenger import link, preferences
+from messenger import link, logs, preferences
 from messenger.envelope import Envelope
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
@@ -27,7 +27,7 @@ from messenger.submission import Relay, Route
 from messenger.tunnel import Policy, TunnelKeys, TunnelMail, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 
-from . import checks, networks, serving, standalone, standalone_milter
+from . import checks, metrics, networks, serving, standalone, standalone_milter
 from .announce import Announcer
 from .connection import MEMORY_LIMIT, Load
 from .fullness import Fullness
@@ -56,9 +56,10 @@ TELLER_SECONDS = 5.0
 @click.option("--socket", "socket_name", help="Another socket than the settings name: a path or inet:PORT@HOST.")
 def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
     """Take mail in: Postfix asks this milter about each mail it receives by SMTP."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logs.start()
     try:
         config = settings.load(path)
+        logs.start(config.log.format)
         name = socket_name or config.intake.socket
         problems = checks.problems(config, name)
         warnings = networks.warnings(config.notice.sendmail) if _stands_alone(config) else []
@@ -169,26 +170,29 @@ def orders_of(config: settings.Config, announcer: Announcer) -> PdfOrders:
 def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) -> int:
     """Answer Postfix until SIGTERM or SIGINT, then finish what is in hand; return the exit status."""
     load = Load(max(MEMORY_LIMIT, config.intake.size_limit))  # the largest mail allowed fits when nothing else is
+    watched = metrics.watched(config, desk, announcer.tell_held, load)
     stopping = threading.Event()
     house = threading.Thread(
         target=_keep_house, args=(desk.ledger, announcer.relay, config.intake.ledger_days), daemon=True
     )
-    teller = threading.Thread(target=_tell_held, args=(announcer, stopping), daemon=True)
+    teller = threading.Thread(target=_tell_held, args=(watched.tell_held, stopping), daemon=True)
 
     def ended() -> None:
         stopping.set()
         _sync(desk.ledger)
         teller.join(TELLER_SECONDS)
 
-    return serving.serve(name, answering(config, desk, load), load, (house, teller), ended)
+    return serving.serve(name, answering(config, watched, load), load, (house, teller, *watched.threads), ended)
 
 
-def answering(config: settings.Config, desk: Desk, load: Load) -> Callable[[str, Callable[[], None]], None]:
+def answering(
+    config: settings.Config, watched: metrics.Watched, load: Load
+) -> Callable[[str, Callable[[], None]], None]:
     """Return what answers Postfix on a socket, in the mode that the settings name."""
     limit = config.intake.size_limit
 
     def taking(envelope: Envelope, raw: bytes, progress: Callable[[], object]) -> Outcome:
-        return take_in(envelope, raw, desk, progress)
+        return watched.counted(take_in(envelope, raw, watched.desk, progress))
 
     if not _stands_alone(config):
         intake = Intake(TunnelAddresses(_tunnel_addresses(config)), limit, taking, load)
@@ -213,11 +217,11 @@ def _keep_house(ledger: Ledger, relay: Relay, ledger_days: int) -> None:
         time.sleep(HOUSE_SECONDS)
 
 
-def _tell_held(announcer: Announcer, stopping: threading.Event) -> None:
+def _tell_held(tell: Callable[[], int], stopping: threading.Event) -> None:
     """Send the notices that were held back, as their hours end. Beside the other house work, which must not wait."""
     while not stopping.wait(HELD_SECONDS):
         try:
-            told = announcer.tell_held()
+            told = tell()
             if told:
                 log.info("%d notices sent that were held back", told)
         except Exception as error:  # the next round comes whatever happened in this one

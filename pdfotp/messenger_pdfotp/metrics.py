@@ -22,7 +22,7 @@ def watched(config: Config, bench: Bench) -> Bench:
         return bench
     registry = CollectorRegistry()
     look_up(config, registry)
-    metrics.serve(port, registry)
+    metrics.answering(port, registry).start()
     return counted(bench, registry)
 
 

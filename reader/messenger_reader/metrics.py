@@ -50,7 +50,7 @@ class Shared:
         MultiProcessCollector(registry, str(self.folder))  # type: ignore[no-untyped-call]
         count(app, None)
         look_up(config, registry)
-        metrics.serve(self.port, registry)
+        metrics.answering(self.port, registry).start()
 
     def close(self) -> None:
         """At the end of the last process."""
