@@ -7,6 +7,7 @@ link, and is known by its unique name in whichever folder it lies.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from . import tree, tree_taking
@@ -59,6 +60,10 @@ def put_person(
     count = 0
     for row in rows:
         if row.is_folder:
+            above = os.path.dirname(row.path)  # noqa: PTH120 -- words, no place of its own
+            if above and not (mail_root / above).exists():
+                # A domain that came while the backup was made: its folder is like those in it.
+                tree.make(mail_root, replace(row, path=above))
             tree.make(mail_root, row)
         elif identity(row.path) not in there:
             try:

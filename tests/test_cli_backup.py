@@ -14,7 +14,7 @@ import pytest
 from messenger import config, link, tree
 from messenger.accounts import Accounts
 from messenger.cli import backup_keys, main
-from messenger.mailbox import mailbox_of
+from messenger.mailbox import backup, mailbox_of
 from messenger.totp import load_key
 
 from .account_commands_fixtures import Desk, desk_fixture, furnish  # noqa: F401
@@ -154,6 +154,22 @@ def test_mail_that_moves_while_it_is_backed_up_is_never_missed(vault, monkeypatc
     assert len(moves) > 5
     monkeypatch.undo()
     assert vault.verify().status == 0
+
+
+def test_a_domain_that_comes_while_the_backup_is_made_is_in_it(vault, tmp_path, monkeypatch):
+    domains = backup.domains
+
+    def late(root):
+        yield from domains(root)
+        mailbox_of(root, "zoe@zebra.example").deliver(RAW, NAME)
+
+    monkeypatch.setattr(backup, "domains", late)
+    vault.backup()
+
+    done = vault.desk.run("restore", vault.target, "--into", tmp_path / "new")
+
+    assert (done.status, vault.verify().status) == (0, 0)
+    assert mailbox_of(tmp_path / "new" / "mail", "zoe@zebra.example").read(NAME) == RAW
 
 
 def test_what_comes_and_is_read_meanwhile_is_all_in_a_whole_backup(vault):

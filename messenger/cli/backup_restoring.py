@@ -55,6 +55,8 @@ class Restore:
         for name, rows in backup_list.trees(self.source):
             part = name.split("/")[0]
             inside = backup_list.inside(part, rows)
+            if not inside:
+                continue  # removed while the backup was made
             if part == MAIL:
                 self._put_mail(name, inside)
             elif part in _TREES:
