@@ -82,7 +82,9 @@ def test_every_unit_is_documented(path):
     assert path.name.removesuffix(".service") in (ROOT / "docs" / "install.md").read_text()
 
 
-@pytest.mark.parametrize("folder", ["config/apache", "config/nginx", "config/postfix", "config/messenger.toml.example"])
+@pytest.mark.parametrize(
+    "folder", ["config/apache", "config/nginx", "config/postfix", "config/prometheus", "config/messenger.toml.example"]
+)
 def test_every_example_is_documented(folder):
     assert folder in TEXT
 

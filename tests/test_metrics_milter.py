@@ -59,13 +59,15 @@ def test_the_gateway_counts_recipients_by_the_way_that_was_chosen(tmp_path, mode
     port = ports()
     gateway = Gateway(tmp_path / "home", section={"mode": f'"{mode}"'})
     gateway.settings.write_text(gateway.settings.read_text() + listening(port))
-    with gateway_running(gateway), Client(gateway.socket) as client:
+    with gateway_running(gateway) as process, Client(gateway.socket) as client:
         client.send(SECRET, "ann@example.org", "bob@example.net")
         text = shown(port + 3)
+        lines = [json.loads(line) for line in process.text().splitlines()]
 
     found = samples(text)
     assert found["messenger_gateway_recipients_total", outcome, "webmail"] == 2
     assert found["messenger_certificate_expires_seconds", "gateway.recipient_certificate"] > 0
+    assert "4bXq7y1Z" in {line["queue_id"] for line in lines}
     assert not re.search(r"@|example|plan", text)
 
 

@@ -1,18 +1,21 @@
 """What messenger-pdfotp tells Prometheus."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 from prometheus_client import CollectorRegistry
 
 from messenger.config import Metrics, Pdf
+from messenger.pdf_spool import Spool
 from messenger.submission import SubmissionError
 from messenger_pdfotp import metrics
 from messenger_pdfotp.work import FIRST_WAIT
 
+from .milter_fixtures import Site
 from .pdf_fixtures import ADDRESS, renderer
-from .test_metrics_reader import ports, samples, shown
-from .test_pdfotp_work import JOB, NOW, desk, raising
+from .test_metrics_reader import patiently, ports, samples, shown
+from .test_pdfotp_work import JOB, KEY, NOW, desk, raising, service
 from .web_server_fixtures import certificate
 
 __all__ = ["desk", "renderer"]
@@ -48,3 +51,22 @@ def test_what_waits_and_how_long_certificates_are_good_is_looked_up_when_somebod
     assert 0 < samples(text)["messenger_certificate_expires_seconds", "pdf.sign_certificate"] <= 2 * 86_400
     assert ADDRESS not in text
     assert JOB.pdf_id not in text
+
+
+def test_the_service_shows_what_waits_writes_objects_and_stops_as_ever(tmp_path):
+    site, port = Site(tmp_path / "home"), ports()
+    (site.home / "keys" / "pdf.key").write_text(KEY.hex())
+    more = f'[metrics]\nlisten = "127.0.0.1:{port}"\n[log]\nformat = "json"\n'
+    site.settings.write_text(site.settings.read_text() + more)
+    spool = Spool(site.home / "pdf")
+    spool.prepare()
+
+    process = service(site)
+    found = samples(patiently(lambda: shown(port + 2)))
+    process.terminate()
+    said, _ = process.communicate(timeout=30)
+
+    assert found["messenger_pdf_spool", "waiting"] == 0
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert lines[0]["message"].startswith("making PDFs of what comes into")

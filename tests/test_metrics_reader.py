@@ -29,7 +29,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 def ports(count: int = 4) -> int:
     """A port that is free, as are those after it."""
-    for start in range(20_000 + os.getpid() % 5000, 32_000, count):
+    for start in range(20_000 + os.getpid() * 8 % 10_000, 32_000, count):
         try:
             for number in range(start, start + count):
                 socket.create_server(("127.0.0.1", number)).close()
@@ -46,7 +46,7 @@ def shown(port: int) -> str:
 
 def patiently(ask):
     """Ask until there is an answer: a process that dies takes what it was asked with it."""
-    for _ in range(100):
+    for _ in range(600):
         try:
             return ask()
         except OSError:
