@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN = .venv/bin
 
-.PHONY: demo test lint bench wheel screenshots clean help
+.PHONY: demo test lint bench wheel lock sbom deb screenshots clean help
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 14
 
@@ -25,6 +25,17 @@ bench: ready-test ## speed and memory as ratios, measured side by side; ARGS=--q
 wheel: ready-test ## dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls dist/*.whl
+
+lock: ready-run  ## requirements.lock from setup.cfg and constraints.txt, with the hash of every file; a few minutes
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet pip-tools
+	build/lock/bin/python -m scripts.lock
+
+sbom: ready-run  ## dist/sbom.cdx.json: every library, its version, licence and hashes (CycloneDX)
+	@$(BIN)/python -m scripts.sbom dist/sbom.cdx.json
+
+deb: ready-run   ## dist/*.deb for this Debian; ARGS="--version 0.1.0+site1"
+	@$(BIN)/python -m scripts.deb $(ARGS)
 
 screenshots: ready-test ## the main pages as pictures, into screenshots/
 	$(BIN)/python -m scripts.screenshots $(ARGS)
