@@ -10,7 +10,7 @@ from messenger import link, preferences
 from messenger.preferences import Preferences
 
 from .account_commands_fixtures import desk_fixture, text_of  # noqa: F401
-from .account_words_fixtures import TODAY, by, events
+from .account_words_fixtures import by, events
 from .accounts_fixtures import ALICE, AWAY, BOB, HOME, NOW
 from .cli_fixtures import made_site_fixture, messenger_fixture, site_fixture  # noqa: F401
 from .mailbox_fixtures import NAME, RAW
@@ -22,7 +22,7 @@ def test_an_invitation_is_a_link_to_an_account_of_ones_own(desk):
     (letter,) = desk.letters()
     (url,) = re.findall(r"https://webmail\.example\.com/l/\S+", text_of(letter))
     key = link.load_key(desk.config().notice.link_key)
-    assert link.open_token(key, url.rpartition("/")[2], TODAY, 30) == "new@example.net"
+    assert link.open_token(key, url.rpartition("/")[2], int(time.time()), 30) == "new@example.net"
     assert letter["To"] == "new@example.net"
     assert letter["Auto-Submitted"] == "auto-generated"
     assert (done.status, done.err) == (0, "")
@@ -50,7 +50,7 @@ def test_who_has_an_account_is_sent_a_link_to_another_password(desk):
     done = desk.account("invite", ALICE)
 
     (url,) = re.findall(r"https://webmail\.example\.com/r/\S+", text_of(desk.letters()[0]))
-    assert desk.accounts().reset(url.rpartition("/")[2], "four quite other words", "", HOME, TODAY)
+    assert desk.accounts().reset(url.rpartition("/")[2], "four quite other words", "", HOME, int(time.time()))
     assert done.out == f"{ALICE}: has an account; sent a link to choose a new password, good for one hour\n"
     assert events(desk)[1:] == [("reset asked", by()), ("invite", by()), ("reset", HOME)]
 

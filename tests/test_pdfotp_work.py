@@ -162,7 +162,7 @@ def test_an_administrator_who_cannot_be_told_keeps_nothing_from_being_given_up(d
 
 def test_a_stop_ends_a_pdf_that_takes_long_at_once_and_leaves_it_to_the_next_start(desk):
     """Not its text, nor a page that says it could not be laid out: the whole again, and no try is counted."""
-    hard = job(mail(html="<table><tr>" + "<td><table><tr><td>x" * 12 + "<p>word " * 60_000), digest="77" * 32)
+    hard = job(mail("Dear Anna,\n" + ("The board met at nine. " * 30 + "\n\n") * 1_000), digest="77" * 32)
     desk.spool.finish(JOB.pdf_id)
     desk.spool.put(hard)
     stopped = Renderer()

@@ -530,6 +530,26 @@ def test_what_must_not_be_taken_in_is_not_and_nothing_leaves_in_clear_while_the_
 
 
 @with_postfix
+@pytest.mark.parametrize("spelling", ["{}.", "@relay.example:{}"])
+def test_mail_by_sendmail_leaves_in_clear_for_nobody_outside_however_they_are_written(
+    postfix, behind, mail, to, spelling
+):
+    colleague = f"colleague-of-{to.partition('@')[0]}@example.com"
+    with running(behind):
+        subprocess.run(
+            [*postfix.sendmail, "-i", "-f", "sam@example.com", "--", spelling.format(to), colleague],
+            input=mail.replace(b"\r\n", b"\n"),
+            check=True,
+        )
+        [passed] = left(postfix, colleague)
+        [notice] = left(postfix, to)
+
+    assert b"secret plan" in passed
+    assert b"secret plan" not in notice
+    assert len(behind.stored(to)) == 1
+
+
+@with_postfix
 def test_the_check_asks_the_postfix_that_notices_leave_by(postfix, behind):
     assert "Warning" not in _check(behind).output
     postfix.postconf(mynetworks="127.0.0.0/8, 192.168.0.0/16")

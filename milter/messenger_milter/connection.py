@@ -300,6 +300,11 @@ def mailbox(path: bytes) -> bytes:
     return bare.partition(b":")[2] if bare.startswith(b"@") and b":" in bare else bare
 
 
+def is_path(given: bytes) -> bool:
+    """Whether a recipient is written as in SMTP; in mail by sendmail(1) none is."""
+    return given.startswith(b"<") and given.endswith(b">")
+
+
 def text(path: bytes) -> str:
     """An address of the envelope as text; what is no UTF-8 stands as an escape."""
     return path.strip(b"<>").decode(errors="backslashreplace")

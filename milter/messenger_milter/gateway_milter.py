@@ -19,7 +19,7 @@ from messenger.gateway.decision import outside
 from messenger.gateway.values import Decision, Seen, Way
 
 from . import connection
-from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply, text
+from .connection import ACCEPT, CONTINUE, Context, Load, guarded, guarded_without_reply, is_path, text
 from .gateway import GONE, PASSED, Outcome
 from .gateway_copies import HANDED, with_subject
 from .parties import Network, address_of, comes_from
@@ -159,7 +159,7 @@ class Connection(connection.Connection):
         outcome = self._gateway.carry_out(self._envelope(), seen, decision, self._progress)
         if outcome.verdict is not PASSED:
             return outcome.verdict
-        if outcome.taken and not all(map(_is_path, self._rcpt_tos)):
+        if outcome.taken and not all(map(is_path, self._rcpt_tos)):
             self._hand_on(raw, outcome)
             return GONE
         self._edit(outcome)
@@ -210,11 +210,6 @@ class Connection(connection.Connection):
             authenticated=self._authenticated,
             raw=raw,
         )
-
-
-def _is_path(given: bytes) -> bool:
-    """Whether a recipient is written as in SMTP; in mail by sendmail(1) none is."""
-    return given.startswith(b"<") and given.endswith(b">")
 
 
 def _settable(value: bytes) -> str:

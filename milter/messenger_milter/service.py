@@ -182,11 +182,13 @@ def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) 
         _sync(desk.ledger)
         teller.join(TELLER_SECONDS)
 
-    return serving.serve(name, answering(config, watched, load), load, (house, teller, *watched.threads), ended)
+    return serving.serve(
+        name, answering(config, watched, load, announcer.relay), load, (house, teller, *watched.threads), ended
+    )
 
 
 def answering(
-    config: settings.Config, watched: metrics.Watched, load: Load
+    config: settings.Config, watched: metrics.Watched, load: Load, relay: Relay
 ) -> Callable[[str, Callable[[], None]], None]:
     """Return what answers Postfix on a socket, in the mode that the settings name."""
     limit = config.intake.size_limit
@@ -202,7 +204,7 @@ def answering(
         own_addresses=frozenset({config.notice.mail_from, config.reply.mail_from} - {""}),
         hosts=tuple(ipaddress.ip_network(host) for host in config.gateway.messenger_hosts),
     )
-    return functools.partial(standalone_milter.run, standalone_milter.Intake(border, limit, taking, load))
+    return functools.partial(standalone_milter.run, standalone_milter.Intake(border, limit, taking, relay.submit, load))
 
 
 def _keep_house(ledger: Ledger, relay: Relay, ledger_days: int) -> None:

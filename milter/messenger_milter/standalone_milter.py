@@ -6,7 +6,7 @@ A mail without recipients outside is accepted at DATA: its body never crosses th
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import Milter
@@ -17,7 +17,7 @@ from messenger.gateway.decision import outside
 from messenger.message.origin import origin
 
 from . import connection
-from .connection import Context, Load, guarded_without_reply
+from .connection import Context, Load, guarded_without_reply, is_path, text
 from .intake import Outcome
 from .parties import Network, address_of, comes_from
 from .verdicts import DELIVERED_HERE, KEPT, LOOP, REFUSED, UNDELIVERABLE, UNTOUCHED, Verdict
@@ -52,6 +52,8 @@ class Intake:
     border: Border
     size_limit: int
     take_in: Callable[[Envelope, bytes, Callable[[], object]], Outcome]
+    #: Hands a mail to Postfix anew, for those who get it as it is.
+    submit: Callable[[bytes, str, Sequence[str]], None]
     load: Load
 
 
@@ -110,10 +112,18 @@ class Connection(connection.Connection):
         verdict = self._intake.take_in(envelope, raw, self._progress).verdict
         if verdict == KEPT and len(self._taken_in) < len(self._given):
             # DISCARD would drop the mail for our own people too.
+            if not all(map(is_path, self._rcpt_tos)):
+                # Mail by sendmail(1): cleanup(8) rewrites a recipient, and deletes by what it was before.
+                rest = [text(given) for given in dict.fromkeys(self._rcpt_tos) if self._stays(given)]
+                self._intake.submit(raw, text(self._mail_from), rest)
+                return KEPT
             self._delete(given for address in self._taken_in for given in self._given[address])
             return DELIVERED_HERE
         # Who hears this is our own mail server: it may know what its user has to mend.
         return UNDELIVERABLE if verdict == REFUSED else verdict
+
+    def _stays(self, given: bytes) -> bool:
+        return address_of(given) not in self._taken_in
 
 
 def run(intake: Intake, name: str, ready: Callable[[], None]) -> None:
