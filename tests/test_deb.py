@@ -128,4 +128,4 @@ def test_the_container_is_built_from_the_lock_and_with_its_hashes():
     text = (ROOT / "packaging/Containerfile").read_text()
 
     assert text.count("--require-hashes") == 2
-    assert "USER messenger" in text
+    assert "USER 2000" in text
