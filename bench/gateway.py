@@ -104,7 +104,8 @@ def _opendkim(home: Path, socket: Path) -> Iterator[None]:
     settings = home / "opendkim.conf"
     settings.write_text(
         f"Mode s\nDomain example.com\nSelector test\nKeyFile {key}\nSocket local:{socket}\nUMask 000\n"
-        f"Canonicalization relaxed/simple\nInternalHosts 127.0.0.1\nBackground no\nRequireSafeKeys no\nSyslog no\nPidFile {home}/dkim.pid\n"
+        f"Canonicalization relaxed/simple\nInternalHosts 127.0.0.1\nBackground no\n"
+        f"RequireSafeKeys no\nSyslog no\nPidFile {home}/dkim.pid\n"
     )
     process = subprocess.Popen(["opendkim", "-f", "-x", str(settings)])
     try:
