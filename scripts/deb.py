@@ -21,9 +21,9 @@ from .lock import BUILD, RUN, pins
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / "build" / "deb"
 PYTHON = Path("/usr/bin/python3")
-#: Debian's own names for who publishes a package.
+#: Debian's own names for who publishes a package. Without them lintian finds fault with the address, rightly.
 MAINTAINER = "{DEBFULLNAME} <{DEBEMAIL}>"
-NOBODY = {"DEBFULLNAME": "Webmail Messenger, built here", "DEBEMAIL": "root@localhost"}
+NOBODY = {"DEBFULLNAME": "Webmail Messenger", "DEBEMAIL": "root@localhost"}
 #: dlopen()ed by WeasyPrint, or called by name: what no shared object tells.
 NAMED = (
     "init-system-helpers",
