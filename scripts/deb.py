@@ -26,7 +26,6 @@ MAINTAINER = "{DEBFULLNAME} <{DEBEMAIL}>"
 NOBODY = {"DEBFULLNAME": "Webmail Messenger", "DEBEMAIL": "root@localhost"}
 #: dlopen()ed by WeasyPrint, or called by name: what no shared object tells.
 NAMED = (
-    "init-system-helpers",
     "libharfbuzz-subset0",
     "libpango-1.0-0",
     "libpangoft2-1.0-0",
