@@ -14,8 +14,9 @@ from .tunnel_fixtures import NOW, gateway, keys, messenger
 
 RAW = (
     b"From: Sam <sam@example.com>\r\nTo: Ann <ann@example.org>,\r\n Bob <BOB@example.org>\r\n"
-    b"Subject: [secure] Plans\r\nDKIM-Signature: v=1; d=example.com;\r\n b=AAAA\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
-    b"Message-ID: <1@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Subject: [secure] Plans\r\nDKIM-Signature: v=1; d=example.com;\r\n b=AAAA\r\n"
+    b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n"
+    b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n.\r\nFrom here\r\n"
 )
 SEEN = Seen("sam@example.com", ("ann@example.org", "bob@example.org", "carl@example.net"), raw=RAW)
