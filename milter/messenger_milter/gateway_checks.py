@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from messenger.config import Config
 from messenger.gateway.certificates import Certificates
 from messenger.gateway.pgp_keys import PgpKeys
 from messenger.gateway.policy_file import PolicyFile
-
-from messenger.config import Config
 from messenger.tunnel import KeyFileError, load_certificate, load_sender_key
 
 from . import socket_file
