@@ -149,6 +149,8 @@ class Connection:
         self._size_limit = size_limit
         self._load = load
         self._protocol = 0
+        #: Its IP address, where that is asked for and known.
+        self._client: str | None = None
         self._raw = io.BytesIO()
         self._claimed = 0
         self._forget()
@@ -174,7 +176,8 @@ class Connection:
 
     @guarded_without_reply
     def connect(self, hostname: bytes, family: int, client: object = None) -> None:
-        """A client has come: nothing to do for those who don't ask from where."""
+        """A client has come, for those who ask from where."""
+        self._client = str(client[0]) if isinstance(client, tuple) and client else None
 
     @guarded_without_reply
     def envfrom(self, mail_from: bytes, *_parameters: bytes) -> None:

@@ -86,7 +86,6 @@ class Connection(connection.Connection):
     )
 
     def __init__(self, context: Context, gateway: Gateway) -> None:
-        self._client: str | None = None
         super().__init__(context, gateway.size_limit, gateway.load)
         self._gateway = gateway
 
@@ -97,11 +96,6 @@ class Connection(connection.Connection):
         #: By address in its one spelling: the spellings that the client used.
         self._given: dict[str, list[bytes]] = {}
         self._candidates: tuple[str, ...] = ()
-
-    @guarded_without_reply
-    def connect(self, hostname: bytes, family: int, client: object = None) -> None:
-        """A client has come: remember from where."""
-        self._client = str(client[0]) if isinstance(client, tuple) and client else None
 
     @guarded_without_reply
     def envfrom(self, mail_from: bytes, *_parameters: bytes) -> None:

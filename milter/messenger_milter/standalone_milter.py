@@ -17,7 +17,7 @@ from messenger.gateway.decision import outside
 from messenger.message.origin import origin
 
 from . import connection
-from .connection import Context, Load, guarded_without_reply, is_path, text
+from .connection import Context, Load, is_path, text
 from .intake import Outcome
 from .parties import Network, address_of, comes_from
 from .verdicts import DELIVERED_HERE, KEPT, LOOP, REFUSED, UNDELIVERABLE, UNTOUCHED, Verdict
@@ -73,7 +73,6 @@ class Connection(connection.Connection):
     )
 
     def __init__(self, context: Context, intake: Intake) -> None:
-        self._client: str | None = None
         super().__init__(context, intake.size_limit, intake.load)
         self._intake = intake
 
@@ -82,11 +81,6 @@ class Connection(connection.Connection):
         #: By address in its one spelling: the spellings that the client used.
         self._given: dict[str, list[bytes]] = {}
         self._taken_in: tuple[str, ...] = ()
-
-    @guarded_without_reply
-    def connect(self, hostname: bytes, family: int, client: object = None) -> None:
-        """A client has come: remember from where."""
-        self._client = str(client[0]) if isinstance(client, tuple) and client else None
 
     def _concerns_us(self) -> bool:
         for given in self._rcpt_tos:
