@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN = .venv/bin
 
-.PHONY: demo test lint bench wheel lock sbom deb screenshots clean help
+.PHONY: demo test lint bench wheel lock sbom deb screenshots clean help chaos load fuzz xss conformance
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 14
 
