@@ -12,7 +12,7 @@ import pytest
 
 from demo.postfix import CATCH, PostfixMissing, require
 from messenger import config
-from messenger.cli import doctor_postfix, doctor_queues, postfix, postfix_apply
+from messenger.cli import doctor_postfix, doctor_queues, postfix_apply
 from messenger.cli.doctor_finding import Host
 from messenger.cli.roles import Role
 from messenger.mailbox import mailbox_of
@@ -80,16 +80,6 @@ def test_a_postfix_is_told_what_it_lacks_and_then_has_it_all_and_a_mail_goes_the
     assert "waiting for it in the mailbox" in done.err
     assert not mailbox_of(host.config.mail.root, "zoe@example.net").exists()
     assert past.text.startswith("1 tunnel mail came in past the milter")
-
-
-def test_without_a_tunnel_it_is_enough_that_the_milter_is_asked(folder):
-    def found(**meant):
-        meant = {"smtpd_milters": "", "non_smtpd_milters": ""} | meant
-        return postfix.Postfix(folder, {}, meant, chrooted=False, overrides=())
-
-    asked = "inet:localhost:8891, { unix:m.sock, default_action=tempfail }"
-    assert doctor_postfix.judge_standalone(found(smtpd_milters=asked), "unix:m.sock").level.value == "OK"
-    assert doctor_postfix.judge_standalone(found(), "unix:m.sock").level.value == "FAIL"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from messenger import message, receipt
 from messenger.envelope import Envelope
+from messenger.mynetworks import wide
 from messenger.tunnel_fields import Fields
 from messenger_milter import networks, standalone
 from messenger_milter.serving import EX_CONFIG
@@ -337,4 +338,4 @@ def test_the_check_warns_of_wide_networks_and_passes(tmp_path, monkeypatch):
     ],
 )
 def test_networks_with_more_machines_than_a_mail_server_has_are_wide(mynetworks, found):
-    assert networks.wide(mynetworks) == found
+    assert wide(mynetworks) == found

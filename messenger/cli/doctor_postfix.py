@@ -9,7 +9,6 @@ from pathlib import Path
 from . import postfix, postfix_plan
 from .doctor_finding import Finding, Host, fail, ok, skip, warn
 from .postfix import Plan, Postfix
-from .postfix_milters import asks
 from .status import Failed
 
 RUNS, LINES, RECIPIENT, WAY = "postfix", "postfix settings", "webmail recipient", "way out"
@@ -18,7 +17,7 @@ UNKNOWN = "Postfix can't be asked; see above"
 _ABSENT = "not installed here, so no mail comes in or leaves"
 #: What each line is for, when it is missing.
 _MEANS = {
-    "smtpd_milters": "what comes by SMTP isn't seen there",
+    "smtpd_milters": "what comes by SMTP isn't seen there, and leaves as it is",
     "non_smtpd_milters": "what is handed in by sendmail(1) isn't seen there",
     "virtual_alias_maps": "the webmail recipient is unknown, or tunnel mail past the milter would reach somebody",
     "virtual_alias_domains": "tunnel mail is refused: relay access denied",
@@ -68,19 +67,8 @@ def look_at_lines(host: Host) -> Iterator[Finding]:
     found = here(host)
     if found is None:
         yield skip(LINES, UNKNOWN)
-    elif host.role.messenger and not host.tunnel:
-        yield judge_standalone(found, postfix.milter_address(host.config.intake.socket, found.queue))
     else:
         yield from judge_plan(found, postfix_plan.plan(found, host.config, host.role), _setup(host))
-
-
-def judge_standalone(found: Postfix, address: str) -> Finding:
-    """Judge whether anything asks the milter at *address*; what else a site needs without a tunnel, it alone knows."""
-    places = (found.meant["smtpd_milters"], found.meant["non_smtpd_milters"], *found.overrides)
-    if any(asks(address, place) for place in places):
-        return ok(LINES, f"Postfix asks {address}")
-    text = f"no smtpd_milters names {address}: no mail becomes webmail, and all leaves unprotected"
-    return fail(LINES, text, "docs/milter.md, standalone; then postfix reload")
 
 
 def _setup(host: Host) -> str:

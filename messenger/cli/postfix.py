@@ -25,6 +25,8 @@ _READ = (
     "mail_version",
     "mailbox_size_limit",
     "message_size_limit",
+    "milter_default_action",
+    "mynetworks",
     "myhostname",
     "non_smtpd_milters",
     "queue_directory",

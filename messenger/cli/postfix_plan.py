@@ -6,9 +6,9 @@ What is there already is left as it stands, and only added to.
 from collections.abc import Iterator, Sequence
 
 from ..config import Config
-from . import postfix_gateway, postfix_intake
+from . import postfix_gateway, postfix_intake, postfix_standalone
 from .postfix import Plan, Postfix, ask, milter_address
-from .postfix_milters import Meaning, asks, signers_before, with_ours
+from .postfix_milters import Meaning, asks, signers_before, unasked, with_ours
 from .roles import Role
 from .status import Failed
 
@@ -20,10 +20,12 @@ def plan(postfix: Postfix, config: Config, role: Role, next_hop: str | None = No
     """Work out what is missing for *role*; *next_hop* is where a gateway sends tunnel mail, None as before."""
     intake, gateway = (milter_address(name, postfix.queue) for name in (config.intake.socket, config.gateway.socket))
     ours = [intake] * role.messenger + [gateway] * role.gateway
-    by_smtp = _by_smtp(postfix, ours, role)
+    by_smtp = _by_smtp(postfix, ours, role, first=_alone(config, role))
     wanted = {"smtpd_milters": by_smtp}
     tables = {}
-    if role.messenger:
+    if _alone(config, role):
+        pass
+    elif role.messenger:
         tables = postfix_intake.tables(postfix, config)
         wanted |= postfix_intake.parameters(postfix, config)
     else:
@@ -39,12 +41,17 @@ def plan(postfix: Postfix, config: Config, role: Role, next_hop: str | None = No
     )
 
 
-def _by_smtp(postfix: Postfix, ours: Sequence[str], role: Role) -> str:
+def _alone(config: Config, role: Role) -> bool:
+    """Whether mail comes to Messenger here directly, and not through the tunnel."""
+    return role.messenger and config.intake.mode == "standalone"
+
+
+def _by_smtp(postfix: Postfix, ours: Sequence[str], role: Role, *, first: bool) -> str:
     # Asked by every smtpd, or by one that the site keeps for it.
     places = (postfix.meant["smtpd_milters"], *postfix.overrides)
     missing = [address for address in ours if not any(asks(address, place) for place in places)]
     written = postfix.written["smtpd_milters"].strip()
-    return with_ours(written, missing, _meaning(postfix), before_signer=role.gateway)
+    return with_ours(written, missing, _meaning(postfix), before_signer=role.gateway, first=first)
 
 
 def _by_sendmail(postfix: Postfix, ours: Sequence[str], by_smtp: str) -> str:
@@ -74,7 +81,11 @@ def _warnings(postfix: Postfix, config: Config, role: Role, by_smtp: str) -> Ite
         if blind:
             does = "does" if len(blind) == 1 else "do"
             yield f'master.cf has "{line}": {" and ".join(blind)} {does} not see what comes in there'
-    if role.messenger:
+    for name, address in addresses.items():
+        yield from _unasked(postfix, name, address, by_smtp)
+    if _alone(config, role):
+        yield from postfix_standalone.warnings(postfix, config, addresses["the milter"], by_smtp)
+    elif role.messenger:
         yield from postfix_intake.warnings(postfix, config)
     if role.gateway:
         yield from _order(postfix, addresses["messenger-gateway"], by_smtp)
@@ -88,11 +99,24 @@ def _warnings(postfix: Postfix, config: Config, role: Role, by_smtp: str) -> Ite
             )
     if int(postfix.meant["mail_version"].split(".")[0]) < 3:
         yield f"Postfix {postfix.meant['mail_version']}: 3.0 or newer is needed"
-    yield from _sizes(postfix, config, role)
+    if not _alone(config, role):
+        yield from _sizes(postfix, config, role)
 
 
 def _passes_by(line: str, address: str) -> bool:
     return "no_milters" in line if "receive_override" in line else not asks(address, line)
+
+
+def _unasked(postfix: Postfix, name: str, address: str, by_smtp: str) -> Iterator[str]:
+    """What was arranged by hand may let mail pass while nobody answers."""
+    default = postfix.meant["milter_default_action"]
+    for place in (by_smtp, postfix.meant["non_smtpd_milters"], *(line.partition("=")[2] for line in postfix.overrides)):
+        if action := unasked(address, place, default):
+            yield (
+                f'"{place.strip()}": while {name} does not answer, Postfix does not wait but does "{action}" with mail:'
+                f" write {{ {address}, default_action=tempfail }}"
+            )
+            return
 
 
 def _order(postfix: Postfix, address: str, by_smtp: str) -> Iterator[str]:

@@ -27,6 +27,8 @@ class Question:
     #: Asked for; without this the key has a good default, and the option is for those who know.
     asked: str = ""
     many: bool = False
+    #: Means nothing without a tunnel: not asked for then, but the settings want an answer.
+    tunnel: bool = False
     #: What to offer, from the answers so far; None: nothing can be guessed.
     offer: Callable[[Answers], Any] = lambda answers: None
     #: Turns the words of the command line into what the settings hold.
@@ -76,6 +78,7 @@ QUESTIONS = (
         ("tunnel", "webmail_sender"),
         "Address the gateway sends tunnel mail from.",
         asked="Webmail sender (the gateway sends tunnel mail from it)",
+        tunnel=True,
         offer=_at_own_domain("webmail-sender"),
     ),
     Question(
@@ -83,6 +86,7 @@ QUESTIONS = (
         ("tunnel", "webmail_recipient"),
         "Address the gateway sends tunnel mail to.",
         asked="Webmail recipient (the gateway sends tunnel mail to it)",
+        tunnel=True,
         offer=_at_portal("webmail"),
     ),
     Question(
@@ -121,7 +125,7 @@ QUESTIONS = (
 )
 
 
-def answers_of(options: Mapping[str, Any], current: Answers, *, ask: bool) -> Answers:
+def answers_of(options: Mapping[str, Any], current: Answers, *, ask: bool, tunnel: bool = True) -> Answers:
     """Return every answer: by option, else by asking, else as the settings have it, else as offered."""
     answers: Answers = {}
     for question in QUESTIONS:
@@ -129,7 +133,7 @@ def answers_of(options: Mapping[str, Any], current: Answers, *, ask: bool) -> An
         offer = current.get(question.place) or question.offer(answers)
         if given:
             answers[question.place] = given
-        elif ask and question.asked:
+        elif ask and question.asked and (tunnel or not question.tunnel):
             answers[question.place] = _asked(question, offer)
         elif offer is not None:
             answers[question.place] = _checked(question, offer)

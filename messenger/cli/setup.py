@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..config import parse
-from . import gateway_keys, places, roles, setup_postfix, site, status, tunnel_bundle
+from ..config import Config, parse
+from . import gateway_keys, places, roles, setup_postfix, site, status, tunnel_bundle, unit_files
 from .arrival import Arrived, receive
 from .files import locked, sweep
 from .key_making import KeyType
@@ -18,6 +18,8 @@ from .roles import Parts, Role
 from .site import Report, Site
 
 KEY_TYPES: dict[str, KeyType] = {"rsa-3072": "rsa-3072", "rsa": "rsa-3072", "ec-p256": "ec-p256", "ec": "ec-p256"}
+MODE = ("intake", "mode")
+TUNNEL, STANDALONE = "tunnel", "standalone"
 #: Where Messenger's end writes the bundle, beside the settings.
 BUNDLE = "gateway-bundle.json"
 
@@ -33,6 +35,12 @@ def _question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     " --own-domain example.com --key-type rsa-3072"
 )
 @click.option("--role", "role_given", type=click.Choice([role.value for role in Role]), help="What this host is to be.")
+@click.option(
+    "--mode",
+    "mode_given",
+    type=click.Choice([TUNNEL, STANDALONE]),
+    help="How mail comes here: from a gateway (the default), or from your own mail server as it is.",
+)
 @_question_options
 @click.option(
     "--key-type",
@@ -53,6 +61,7 @@ def _question_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @config_option
 def setup(
     role_given: str | None,
+    mode_given: str | None,
     key_type: str | None,
     state_dir: Path | None,
     bundle: Path | None,
@@ -77,12 +86,15 @@ def setup(
     current = found.current()
     ask = not non_interactive and not renew_tunnel
     parts = roles.found(path.parent, current)
-    role = roles.chosen(role_given, parts.role, path.parent, ask=ask)
+    mode = mode_given or current.get(MODE) or TUNNEL
+    role = roles.chosen(role_given, parts.role, path.parent, ask=ask and mode != STANDALONE)
     _check(role, bundle, fingerprint, messenger_host, renew_tunnel)
+    _check_mode(role, mode_given, mode, key_type, bundle, renew_tunnel)
     keys, kind = None, site.key_type_now(found)
     if role.messenger:
-        answers = answers_of(options, current, ask=ask)
-        kind = _key_type(key_type, kind, ask=ask and not found.exists)
+        answers = answers_of(options, current, ask=ask, tunnel=mode != STANDALONE)
+        answers |= {MODE: mode_given} if mode_given else {}
+        kind = _key_type(key_type, kind, ask=ask and not found.exists and mode != STANDALONE)
     else:
         answers = answers_given(options)
         if arrived := _arrived(found, bundle, fingerprint, password_file, now, ask=ask):
@@ -101,13 +113,27 @@ def setup(
             config = site.put(found, changes, kind, role, now, report, keys)
             if renewed:
                 config = site.renew(found, kind, role, now, report)
+            _hand_over(config, path, role, report)
     finally:
         for line in report.done:  # of a run that failed too: it stays done
             click.echo(line)
+    if mode == STANDALONE and found.exists and current.get(MODE, TUNNEL) != STANDALONE:
+        report.notes.append("tunnel mail that is still on its way is refused from now on; its keys stay where they are")
     _say_site(path, role, report, rewritten=found.exists and found.text != Site.at(path).text, renewed=renewed)
     setup_postfix.postfix_part(config, role, messenger_host, postfix_config, apply_, now)
-    if role is Role.MESSENGER and (bundle or role_given or (ask and parts.role is None)):
+    if role is Role.MESSENGER and mode != STANDALONE and (bundle or role_given or (ask and parts.role is None)):
         _bundle(config, bundle or path.parent / BUNDLE, password_file, wanted=bundle is not None)
+
+
+def _hand_over(config: Config, path: Path, role: Role, report: Report) -> None:
+    """Tell systemd of keys that it doesn't know."""
+    if not unit_files.ours_to_write(path):
+        return
+    if done := unit_files.put(config, role):
+        report.done += done
+        first = "" if unit_files.tell_systemd() else "systemctl daemon-reload, then "
+        report.notes.append(f"units are handed other keys, or listen elsewhere: {first}restart the services")
+    report.notes += unit_files.complaints(config, role)
 
 
 def _check(role: Role, bundle: Path | None, fingerprint: str | None, host: str | None, renew: bool) -> None:
@@ -127,6 +153,25 @@ def _check(role: Role, bundle: Path | None, fingerprint: str | None, host: str |
             " tunnel bundle --out FILE`, then here `messenger setup --bundle FILE`",
             status.USAGE,
         )
+
+
+def _check_mode(
+    role: Role, given: str | None, mode: str, key_type: str | None, bundle: Path | None, renew: bool
+) -> None:
+    """Refuse what stand-alone mode has no use for: whatever is a gateway's or the tunnel's."""
+    if given and not role.messenger:
+        raise status.Failed("--mode means nothing with --role gateway; leave it out", status.USAGE)
+    if mode != STANDALONE or not role.messenger:
+        return
+    if role.gateway:
+        raise status.Failed(
+            "stand-alone mode takes mail from your own mail server, without a gateway: not with --role both. Use a"
+            " host or a folder (--config) without gateway.toml",
+            status.USAGE,
+        )
+    for option, found in (("--key-type", key_type), ("--bundle", bundle), ("--renew-tunnel", renew)):
+        if found:
+            raise status.Failed(f"{option} means nothing in stand-alone mode: there is no tunnel", status.USAGE)
 
 
 def _key_type(given: str | None, now: KeyType, *, ask: bool) -> KeyType:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..config import Config
-from . import postfix, postfix_apply, postfix_plan, status
+from . import postfix, postfix_apply, postfix_plan, postfix_standalone, status
 from .roles import Role
 
 
@@ -47,6 +47,8 @@ def postfix_part(
         return
     for warning in plan.warnings:
         click.echo(f"note: {warning}")
+    if role.messenger and config.intake.mode == "standalone":
+        click.echo(f"note: {postfix_standalone.reminder(found, config)}")
     if apply_:
         _apply(found, plan, config, role, now)
     elif plan.empty:

@@ -125,12 +125,11 @@ def put(
     _make_folders(config, site.path, role, report)
     if role.messenger:
         _make_secrets(config, report)
-        _make_pairs(config, key_type, now, report, in_use=site.exists)
+        if config.intake.mode == "tunnel":
+            _make_pairs(config, key_type, now, report, in_use=site.exists)
     if role.gateway:
         if keys:
             report.done += gateway_keys.put(keys)
-        if done := places.own_secret(config.gateway.sender_key, places.GATEWAY):
-            report.done.append(done)
         _make_policy(config.gateway.policy, report)
     _write_settings(site, text, now, report)
     return config
@@ -143,7 +142,6 @@ def renew(site: Site, key_type: KeyType, role: Role, now: datetime, report: Repo
     tunnel = config.tunnel
     sender = _new_pair(folder, "sender", tunnel.webmail_sender, key_type, now, report)
     recipient = _new_pair(folder, "recipient", tunnel.webmail_recipient, key_type, now, report)
-    places.own_secret(recipient.key, places.MILTER)
     lists = {
         "sender_certificates": (sender.certificate, *tunnel.sender_certificates),
         "recipient_certificates": (recipient.certificate, *tunnel.recipient_certificates),
@@ -153,7 +151,6 @@ def renew(site: Site, key_type: KeyType, role: Role, now: datetime, report: Repo
         ("tunnel", key): [settings_file.written_path(path, base) for path in paths] for key, paths in lists.items()
     }
     if role.gateway:
-        places.own_secret(sender.key, places.GATEWAY)
         changes |= gateway_keys.named(sender, recipient.certificate, base)
     config = settings_file.rewrite(site.path, changes, now)
     report.done.append(f"changed {site.path}")
@@ -177,16 +174,9 @@ def _make_folders(config: Config, settings: Path, role: Role, report: Report) ->
 
 
 def _make_secrets(config: Config, report: Report) -> None:
-    secrets = (
-        (config.notice.link_key, places.SHARED),
-        (config.accounts.totp_key, places.READER),
-        (config.pdf.key, places.PDF),
-    )
-    for path, group in secrets:
+    for path in (config.notice.link_key, config.accounts.totp_key, config.pdf.key):
         if key_making.make_secret(path):
             report.done.append(f"made {path}")
-        if done := places.own_secret(path, group):
-            report.done.append(done)
 
 
 def _make_pairs(config: Config, key_type: KeyType, now: datetime, report: Report, *, in_use: bool) -> None:
@@ -201,8 +191,6 @@ def _make_pairs(config: Config, key_type: KeyType, now: datetime, report: Report
         make(Pair(certificate, key_beside(certificate)), "sender", tunnel.webmail_sender)
     for certificate, key in zip(tunnel.recipient_certificates, tunnel.recipient_keys, strict=True):
         make(Pair(certificate, key), "recipient", tunnel.webmail_recipient)
-        if done := places.own_secret(key, places.MILTER):
-            report.done.append(done)
 
 
 def _make_policy(path: Path, report: Report) -> None:
