@@ -15,8 +15,9 @@ from messenger.preferences import OFF, Preferences
 from messenger.submission import SubmissionError
 from messenger_milter.fullness import Fullness
 from messenger_milter.intake import KEPT, LATER, Outcome, take_in, with_trace
+from messenger_milter.ledger import Ledger, LedgerError
 
-from .test_intake import ENVELOPE, MAIL, ORIGINAL, RETRY, TWO, House, house  # noqa: F401
+from .test_intake import ENVELOPE, MAIL, ORIGINAL, RETRY, TWO, House, house, raising  # noqa: F401
 
 ANN, BOB, SAM = "ann@example.org", "bob@example.org", "sam@example.com"
 SITE = Site("Example Bank", "https://portal.example", "notices@portal.example")
@@ -136,6 +137,18 @@ def test_a_bounce_that_the_queue_refuses_is_tried_again(house, desk, queue):  # 
     queue.refuses = False
     assert take_in(RETRY, b"", desk(TWO)) == Outcome(KEPT, full=(ANN,))
 
+    assert queue.to(SAM) == [BOUNCE]
+
+
+def test_a_mail_that_cannot_be_entered_bounces_once_however_often_it_comes(house, desk, queue, monkeypatch):  # noqa: F811
+    mailbox_of(house.root, ANN).deliver(b"x" * QUOTA, "a" * 64)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "begin", raising(LedgerError("read-only")))
+        for _ in range(3):
+            assert take_in(RETRY, b"", desk()).verdict == LATER
+
+    assert queue.to(SAM) == []
+    assert take_in(RETRY, b"", desk()) == Outcome(KEPT, full=(ANN,))
     assert queue.to(SAM) == [BOUNCE]
 
 

@@ -364,6 +364,29 @@ def test_a_ledger_that_cannot_be_written_asks_for_another_try(house, monkeypatch
     assert take_in(RETRY, b"sealed", house.desk()).verdict == intake.KEPT
 
 
+def test_whoever_cannot_write_the_ledger_tells_nobody_however_often_the_mail_comes(house, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "begin", raising(LedgerError("read-only")))
+        for _ in range(5):
+            assert take_in(RETRY, b"sealed", house.desk()).verdict == intake.LATER
+        assert house.notices == []
+
+    assert take_in(RETRY, b"sealed", house.desk()).verdict == intake.KEPT
+    assert house.notices == ["ann@example.org"]
+    assert len(house.names()) == 1
+
+
+def test_what_a_person_moves_before_the_retry_is_not_delivered_again(house):
+    mailbox = mailbox_of(house.root, "ann@example.org")
+    take_in(ENVELOPE, b"sealed", house.desk(announce=raising(NotNow("no Postfix"))))
+    mailbox.move_all(house.names(), "", "Archive")
+
+    outcome = take_in(RETRY, b"sealed", house.desk())
+
+    assert outcome == Outcome(intake.KEPT, (), ("ann@example.org",))
+    assert (house.names(), house.names(folder="Archive")) == ([], [MAIL.digest])
+
+
 def test_a_missing_mail_root_asks_for_another_try_and_is_not_made(house):
     house.root.rmdir()
 

@@ -52,6 +52,26 @@ def test_entering_twice_is_entering_once(ledger):
     assert len([*ledger.root.rglob(f"{DIGEST}*")]) == 1
 
 
+def test_an_entry_takes_the_place_of_the_step_before_it(ledger):
+    ledger.begin(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+    ledger.begin(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+
+    assert ledger.has(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+    assert not ledger.has(DIGEST, "ann@example.org")
+    assert not ledger.has(DIGEST, "ann@example.org", ledger_module.FULL)
+
+    ledger.enter(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+
+    assert ledger.has(DIGEST, "ann@example.org")
+    assert len([*ledger.root.rglob(f"{DIGEST}*")]) == 1
+
+
+def test_an_entry_whose_step_was_pruned_meanwhile_is_made(ledger):
+    ledger.enter(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+
+    assert ledger.has(DIGEST, "ann@example.org")
+
+
 def test_no_address_can_be_read_off_the_ledger(ledger):
     ledger.enter(DIGEST, "ann@example.org")
 

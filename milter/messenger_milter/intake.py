@@ -18,7 +18,7 @@ from messenger.mailbox import Mailbox, Usage
 from messenger.tunnel import TunnelMail
 
 from .fullness import Fullness
-from .ledger import Ledger
+from .ledger import DELIVERED, FULL, Ledger
 from .pdf_orders import OPTION
 from .verdicts import KEPT, LATER, REFUSED, Verdict, one_line
 
@@ -130,6 +130,10 @@ def _serve(
         # An entry outlives the mail: what the person has deleted doesn't come back with a replay.
         if desk.ledger.has(mail.digest, address):
             return
+        # Nor what the person has moved meanwhile, into a folder where a delivery doesn't look.
+        if desk.ledger.has(mail.digest, address, DELIVERED):
+            waiting.append(address)
+            return
         mailbox, raw = mailboxes[address], with_trace(mail, address)
         before = desk.fullness.usage(mailbox) if desk.fullness else None
         # What filled the mailbox up is found there by its own retry.
@@ -142,13 +146,16 @@ def _serve(
             delivered.append(address)
             if desk.fullness and before:
                 desk.fullness.tell_owner(address, mailbox, before, len(raw))
+        desk.ledger.begin(mail.digest, address, DELIVERED)
         waiting.append(address)
 
     def turn_away(_: str) -> None:
+        for address in full:
+            desk.ledger.begin(mail.digest, address, FULL)
         if desk.fullness:
             desk.fullness.turn_away(mail, full)
         for address in full:
-            desk.ledger.enter(mail.digest, address)
+            desk.ledger.enter(mail.digest, address, FULL)
 
     def announce(address: str) -> None:
         # Who gets a PDF gets no notice: the PDF's mail says what a notice would.
@@ -156,7 +163,7 @@ def _serve(
             told = desk.order_pdf(address, mail) if as_pdf else desk.announce(address, mail)
         (announced if told else unannounced).append(address)
         # Last of all: until it stands, a retry sends the notice again rather than never.
-        desk.ledger.enter(mail.digest, address)
+        desk.ledger.enter(mail.digest, address, DELIVERED)
 
     waiting: list[str] = []
     full: dict[str, tuple[Mailbox, Usage]] = {}

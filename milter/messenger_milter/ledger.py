@@ -23,6 +23,9 @@ from .stamp import DAY_SECONDS, Stamp
 
 #: How long one mail waits for another callback that has the same mail in hand.
 TURN_SECONDS = 60.0
+#: What stands in the ledger before somebody is told: the mail lies in the mailbox, or there was no room for it.
+#: Where even this can't be written nobody is told: each retry would tell them again.
+DELIVERED, FULL = ".delivered", ".full"
 #: 256 folders, so that none of them grows too large to search.
 SHARD_DIGITS = 2
 FOLDER_MODE = 0o700
@@ -51,30 +54,45 @@ class Ledger:
         self._lock = threading.Lock()
         self._stamp = Stamp(root)
 
-    def has(self, digest: str, address: str) -> bool:
-        """Whether *address* has been told about this mail."""
+    def has(self, digest: str, address: str, step: str = "") -> bool:
+        """Whether *address* has been told about this mail; with a *step*, whether that was taken and no more."""
         try:
-            os.stat(self._entry(digest, address))  # noqa: PTH116 -- a Path costs ten times the call itself
+            os.stat(self._entry(digest, address) + step)  # noqa: PTH116 -- a Path costs ten times the call itself
             return True
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
             raise LedgerError(f"cannot read the ledger {self.root}: {error.strerror}") from error
 
-    def enter(self, digest: str, address: str) -> None:
+    def begin(self, digest: str, address: str, step: str) -> None:
+        """Note a step, DELIVERED or FULL, before *address* is told. Lasts as an entry does."""
+        self._put(digest, self._entry(digest, address) + step)
+
+    def enter(self, digest: str, address: str, step: str = "") -> None:
         """Note that *address* has been told. Outlives this process at once, a power cut from the next ``sync`` on.
 
-        Not synced here: a mail would wait for the disk once more, and all that a lost entry can cause is a second
-        notice, should the mail come again.
+        Takes the place of *step*, which needs no more room on the disk. Not synced here: a mail would wait for the
+        disk once more, and all that a lost entry can cause is a second notice, should the mail come again.
         """
         entry = self._entry(digest, address)
+        if step:
+            try:
+                os.rename(entry + step, entry)  # noqa: PTH104 -- as above
+                return
+            except FileNotFoundError:
+                pass  # somebody has pruned meanwhile
+            except OSError as error:
+                raise self._unwritable(error) from error
+        self._put(digest, entry)
+
+    def _put(self, digest: str, name: str) -> None:
         shard = self._shard(digest)
         try:
             try:
-                self._stamp.put(entry)
+                self._stamp.put(name)
             except FileNotFoundError:
                 self._make_shard(Path(shard))
-                self._stamp.put(entry)
+                self._stamp.put(name)
         except OSError as error:
             raise self._unwritable(error) from error
         with self._lock:
