@@ -41,13 +41,13 @@ class Package:
 
 
 def units() -> list[Path]:
-    """Services and timers."""
-    return sorted(path for kind in ("*.service", "*.timer") for path in (ROOT / "systemd").glob(kind))
+    """Services, sockets and timers."""
+    return sorted(path for kind in ("*.service", "*.socket", "*.timer") for path in (ROOT / "systemd").glob(kind))
 
 
 def enabled() -> list[str]:
-    """Names of the units that a boot starts."""
-    return [path.name for path in units() if "[Install]" in path.read_text()]
+    """Names of the units that a boot starts; of a template (messenger-pdfotp@) an administrator does that."""
+    return [path.name for path in units() if "[Install]" in path.read_text() and "@" not in path.name]
 
 
 def lay_out(stage: Path, package: Package, bill: str) -> None:

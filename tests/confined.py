@@ -1,7 +1,8 @@
 """Start a program about as systemd starts one of our units, on a machine without systemd: python confined.py UNIT.
 
-Mounts, user and groups, capabilities, system calls, and executable memory, as the unit says; not IPAddressDeny, nor
-what concerns /proc and devices. Needs root, and a mount namespace of its own (unshare -m) that it may spoil.
+Mounts, credentials, user and groups, capabilities, system calls, and executable memory, as the unit says; not
+IPAddressDeny, nor what concerns /proc and devices. Needs root, and a mount namespace of its own (unshare -m) that it
+may spoil.
 """
 
 import ctypes
@@ -9,6 +10,7 @@ import errno
 import os
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -35,6 +37,7 @@ def main() -> None:
     """Shut this process in as the unit says, then become its program (or what is named after the unit)."""
     unit = directives(Path(sys.argv[1]))
     mounts(unit)
+    credentials(unit)
     os.umask(int(unit["UMask"][-1], 8))
     program = sys.argv[2:] or shlex.split(unit["ExecStart"][0])
     (user,), (group,) = unit["User"], unit["Group"]
@@ -85,6 +88,24 @@ def mounts(unit: dict[str, list[str]]) -> None:
     (file := Path("/tmp/nothing.file")).touch(0)
     for path in filter(Path.exists, (Path(word.lstrip("-")) for word in words(unit["InaccessiblePaths"]))):
         run("mount", "--bind", str(nothing if path.is_dir() else file), str(path))
+
+
+def credentials(unit: dict[str, list[str]]) -> None:
+    """LoadCredential and SetCredential: files that the user alone may read, in a folder that is told it."""
+    folder = Path("/tmp/credentials")
+    folder.mkdir(0o700)
+    run("mount", "-t", "tmpfs", "-o", "mode=700", "credentials", str(folder))
+    handed = {name: value.encode() for name, _, value in (line.partition(":") for line in unit["SetCredential"])}
+    for name, _, place in (line.partition(":") for line in unit["LoadCredential"]):
+        if Path(place).exists() or name not in handed:
+            handed[name] = Path(place).read_bytes()
+    for name, content in handed.items():
+        (file := folder / name).write_bytes(content)
+        file.chmod(0o400)
+        shutil.chown(file, unit["User"][0])
+    folder.chmod(0o500)
+    shutil.chown(folder, unit["User"][0])
+    os.environ["CREDENTIALS_DIRECTORY"] = str(folder)
 
 
 def filter_calls(unit: dict[str, list[str]]) -> None:

@@ -47,6 +47,7 @@ install -m 644 systemd/webmail-messenger.tmpfiles /usr/lib/tmpfiles.d/webmail-me
 systemd-sysusers
 systemd-tmpfiles --create webmail-messenger.conf
 messenger setup --role both --non-interactive --portal-url https://webmail.example.com --own-domain example.com > /dev/null
+[ "$(stat -c '%U %a' /etc/webmail-messenger/keys/*.key | sort -u)" = "root 600" ]  # the units hand them over
 postfix start
 messenger setup --non-interactive --apply > /dev/null
 for unit in milter gateway reader pdfotp; do

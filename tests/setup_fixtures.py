@@ -4,6 +4,7 @@ import codecs
 import os
 import shutil
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,6 +46,8 @@ def nobody_fixture():
     else:
         # Python lies below /root, maybe: what it first looks for as nobody, it never finds again.
         codecs.lookup("ascii")
+        codecs.lookup("utf-8-sig")
+        import_module("importlib.readers")
         os.chown(folder, 65534, 65534)
         os.setegid(65534)
         os.seteuid(65534)

@@ -225,19 +225,37 @@ def test_a_key_that_is_open_broken_or_missing_is_told_by_its_name(host):
     ("found", "said"),
     [
         (doctor_files.Found(0o640, "root", "messenger-reader"), ""),
-        (doctor_files.Found(0o600, "messenger-reader", "root"), ""),
+        (doctor_files.Found(0o400, "messenger-reader", "root"), ""),
         (doctor_files.Found(0o600, "root", "root"), "can't read it"),
         (doctor_files.Found(0o640, "root", "staff"), "can't read it"),
         (doctor_files.Found(0o660, "root", "messenger-reader"), "others can read or change"),
     ],
 )
-def test_a_key_is_for_its_service_alone(found, said):
+def test_without_systemd_a_key_is_for_its_service_alone(found, said):
+    secret = doctor_files.Secret(Path("/k/totp.key"), "messenger-reader", "nobody can log in", lambda _: None)
+
+    judged = doctor_files.judge_secret(secret, found, "", there=True, handed=False)
+
+    assert bool(judged) == bool(said)
+    assert all(said in one.text and "chown root:messenger-reader /k/totp.key" in one.mend for one in judged)
+
+
+@pytest.mark.parametrize(
+    ("found", "level"),
+    [
+        (doctor_files.Found(0o600, "root", "root"), None),
+        (doctor_files.Found(0o640, "root", "messenger-reader"), "WARN"),
+        (doctor_files.Found(0o600, "messenger-reader", "root"), "WARN"),
+        (doctor_files.Found(0o660, "root", "messenger-reader"), "FAIL"),
+    ],
+)
+def test_where_systemd_hands_keys_over_they_are_for_root_alone(found, level):
     secret = doctor_files.Secret(Path("/k/totp.key"), "messenger-reader", "nobody can log in", lambda _: None)
 
     judged = doctor_files.judge_secret(secret, found, "", there=True)
 
-    assert bool(judged) == bool(said)
-    assert all(said in one.text and "chown root:messenger-reader /k/totp.key" in one.mend for one in judged)
+    assert levels(judged) == ([level] if level else [])
+    assert all(one.mend == "chown root:root /k/totp.key && chmod 600 /k/totp.key" for one in judged)
 
 
 @pytest.mark.parametrize(

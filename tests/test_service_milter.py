@@ -188,7 +188,7 @@ def test_an_unreadable_key_is_named_with_the_mend(site):
     result = _as_nobody(site)
 
     assert result.returncode == EX_CONFIG
-    assert "recipient.key: cannot be read (Permission denied); its group must be" in result.stdout
+    assert "recipient.key: cannot be read (Permission denied); root reads it, and systemd" in result.stdout
     assert "cannot write to the mail root" in result.stdout
 
 

@@ -304,7 +304,7 @@ def test_a_gateway_killed_at_any_moment_is_finished_by_the_next_run_of_two_at_on
     assert_gateway(tmp_path / "t", site)
 
 
-def test_each_service_reads_its_own_keys_alone(messenger, bundle, tmp_path, users, monkeypatch):  # noqa: F811
+def test_keys_are_for_root_alone_whatever_the_host_is(messenger, bundle, tmp_path, users, monkeypatch):  # noqa: F811
     names = (*Users.NAMES, "messenger-gateway")
     monkeypatch.setattr(Users, "GROUPS", {name: 60_000 + number if number else 0 for number, name in enumerate(names)})
     users()
@@ -313,11 +313,11 @@ def test_each_service_reads_its_own_keys_alone(messenger, bundle, tmp_path, user
     messenger(*setup_words(tmp_path / "b", role="both"))
 
     for folder in (tmp_path / "g", tmp_path / "b"):
-        assert ownership(folder, "keys/webmail-sender.key") == ("root", "messenger-gateway", "0o640")
+        assert ownership(folder, "keys/webmail-sender.key") == ("root", "root", "0o600")
         assert ownership(folder, "state/observed") == ("service", "messenger-gateway", "0o700")
         assert ownership(folder, "state/gateway") == ("service", "postfix", "0o2750")
         assert ownership(folder, "gateway.toml") == ("root", "root", "0o644")
-    assert ownership(tmp_path / "b", "keys/webmail-recipient.key") == ("root", "messenger-milter", "0o640")
+    assert ownership(tmp_path / "b", "keys/webmail-recipient.key") == ("root", "root", "0o600")
 
 
 def test_users_that_are_missing_are_those_of_the_role():

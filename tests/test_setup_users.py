@@ -64,10 +64,10 @@ def ownership(folder, name):
 
 OWNERSHIP = {
     "keys": ("root", "messenger", "0o751"),
-    "keys/link.key": ("root", "messenger", "0o640"),
-    "keys/totp.key": ("root", "messenger-reader", "0o640"),
-    "keys/pdf.key": ("root", "messenger-pdf", "0o640"),
-    "keys/webmail-recipient.key": ("root", "messenger-milter", "0o640"),
+    "keys/link.key": ("root", "root", "0o600"),
+    "keys/totp.key": ("root", "root", "0o600"),
+    "keys/pdf.key": ("root", "root", "0o600"),
+    "keys/webmail-recipient.key": ("root", "root", "0o600"),
     "keys/webmail-sender.key": ("root", "root", "0o600"),
     "mail": ("service", "messenger", "0o2770"),
     "state/ledger": ("service", "messenger-milter", "0o700"),
@@ -77,7 +77,7 @@ OWNERSHIP = {
 }
 
 
-def test_where_the_services_have_users_each_reads_its_own_secrets(messenger, tmp_path, users):
+def test_secrets_are_for_root_alone_and_folders_for_the_services_users(messenger, tmp_path, users):
     users()
 
     messenger(*setup_words(tmp_path))

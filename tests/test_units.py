@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from messenger.cli import unit_files
+from messenger.config import Reader
+
 from . import confined
 
 ROOT = Path(__file__).parent.parent
@@ -47,15 +50,14 @@ def test_systemd_finds_nothing_to_say_about_a_unit(unit, tmp_path):
 
 
 @needs_systemd_analyze
-def test_systemd_finds_nothing_to_say_about_the_timer_and_when_it_rings(tmp_path):
-    for name in ("messenger-cleanup.timer", "messenger-cleanup.service"):
-        text = (ROOT / "systemd" / name).read_text()
-        (tmp_path / name).write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.MULTILINE))
+def test_systemd_finds_nothing_to_say_about_all_together_nor_when_the_timer_rings(tmp_path):
+    for path in (ROOT / "systemd").glob("messenger-*"):
+        text = re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", path.read_text(), flags=re.MULTILINE)
+        (tmp_path / path.name).write_text(text)
     timer = tmp_path / "messenger-cleanup.timer"
 
-    said = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(timer)], capture_output=True, text=True, check=False
-    )
+    verify = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
+    said = subprocess.run(verify, capture_output=True, text=True, check=False)
     (when,) = re.findall(r"^OnCalendar=(.*)", timer.read_text(), re.MULTILINE)
     rings = subprocess.run(["systemd-analyze", "calendar", when], capture_output=True, text=True, check=False)
 
@@ -116,6 +118,32 @@ def test_cleaning_up_sees_no_key_at_all():
     assert "-/etc/webmail-messenger/keys" in confined.words(found["InaccessiblePaths"])
     assert "-/var/lib/webmail-messenger/ledger" in confined.words(found["InaccessiblePaths"])
     assert found["User"] == ["messenger-reader"]
+    assert not found["LoadCredential"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_handed_its_keys_and_starts_without_them(unit):
+    found = confined.directives(unit)
+    names = unit_files.STANDARD.get(unit.name, ())
+
+    assert found["LoadCredential"] == [f"{name}:/etc/webmail-messenger/keys/{name}" for name in names]
+    assert found["SetCredential"] == [f"{name}:-" for name in names]  # so that what is missing is said in a sentence
+    hidden = confined.words(found["InaccessiblePaths"])
+    assert not set(names) & {Path(path).name for path in hidden}
+
+
+def test_further_workers_on_the_spool_are_shut_in_like_the_first():
+    one, more = (confined.directives(ROOT / "systemd" / f"messenger-pdfotp{at}.service") for at in ("", "@"))
+
+    assert one == more
+    assert "PartOf=messenger-pdfotp.service\n" in (ROOT / "systemd" / "messenger-pdfotp@.service").read_text()
+
+
+def test_the_portals_socket_listens_where_the_settings_do_unless_they_are_changed():
+    socket = (ROOT / "systemd" / unit_files.SOCKET).read_text()
+
+    assert re.findall(r"^ListenStream=(.*)$", socket, re.MULTILINE) == [unit_files.LISTEN] == [Reader().listen]
+    assert f"Wants={unit_files.SOCKET}\n" in (ROOT / "systemd" / "messenger-reader.service").read_text()
 
 
 @pytest.mark.postfix

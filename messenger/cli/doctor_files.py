@@ -9,9 +9,10 @@ from pathlib import Path
 
 from .. import link as links
 from .. import pdf_password, totp
+from ..config import DEFAULT_PATH
 from ..errors import MessengerError
 from ..tunnel.keys import load_key
-from . import places
+from . import places, unit_files
 from .doctor_finding import Finding, Host, counted, denied, fail, ok, skip, warn
 from .places import Folder
 
@@ -32,7 +33,7 @@ class Secret:
     """One key file, and whose it is."""
 
     path: Path
-    #: The service's group; it may also own the file alone.
+    #: The service's group, for a machine without systemd; the service may also own the file alone.
     group: str
     #: What is lost without it.
     means: str
@@ -73,12 +74,28 @@ def look_at_keys(host: Host) -> Iterator[Finding]:
                     yield skip(KEYS, f"{secret.path}: this user can't read it; run it as root")
                     return
                 trouble = str(error)
-        wrong += judge_secret(secret, found, trouble, there=_is_group(secret.group))
+        there = _is_group(secret.group)
+        wrong += judge_secret(secret, found, trouble, there=there, handed=unit_files.BOOTED.is_dir())
+    wrong += judge_handing(host) if unit_files.BOOTED.is_dir() and host.settings == DEFAULT_PATH else []
     yield from wrong or [ok(KEYS, f"{counted(count, 'key file')}: each can be used, and read by its service alone")]
 
 
-def judge_secret(secret: Secret, found: Found | None, trouble: str, *, there: bool) -> list[Finding]:
-    """Judge one key file; *there*: the services have users of their own on this machine."""
+def judge_handing(host: Host, folder: Path = unit_files.FOLDER) -> list[Finding]:
+    """Judge whether the units hand over the keys that the settings name."""
+    found = [fail(KEYS, text) for text in unit_files.complaints(host.config, host.role)]
+    for path, _ in unit_files.differing(host.config, host.role, folder):
+        text = f"{path}: not what the settings say, so units get other keys, or listen elsewhere"
+        found.append(fail(KEYS, text, "messenger setup --non-interactive, then restart the services"))
+    return found
+
+
+def judge_secret(
+    secret: Secret, found: Found | None, trouble: str, *, there: bool, handed: bool = True
+) -> list[Finding]:
+    """Judge one key file.
+
+    *there*: the services have users of their own on this machine; *handed*: systemd hands them their keys.
+    """
     path = secret.path
     if found is None:
         return [
@@ -90,11 +107,18 @@ def judge_secret(secret: Secret, found: Found | None, trouble: str, *, there: bo
         ]
     if trouble:
         return [fail(KEYS, f"{trouble}. Meanwhile {secret.means}")]
-    mend = f"chown root:{secret.group} {path} && chmod 640 {path}" if there else f"chmod 600 {path}"
+    mend = f"chown root:root {path} && chmod 600 {path}" if there else f"chmod 600 {path}"
+    if there and not handed:
+        mend = f"chown root:{secret.group} {path} && chmod 640 {path}"
     if found.mode & 0o027:
         return [fail(KEYS, f"{path}: mode {found.mode:o}, others can read or change this key", mend)]
     by_group = found.group == secret.group and found.mode & 0o040
     by_owner = found.user == secret.group and found.mode & 0o400
+    if there and handed:
+        if found.user != "root" or found.mode & 0o040:
+            text = f"{path}: {found.user}:{found.group}, mode {found.mode:o}; systemd hands it over, so root is enough"
+            return [warn(KEYS, text, mend)]
+        return []
     if there and not by_group and not by_owner:
         text = (
             f"{path}: {found.user}:{found.group}, mode {found.mode:o}; {secret.group} can't read it, so {secret.means}"

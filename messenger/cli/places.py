@@ -86,16 +86,6 @@ def advice(folder: Folder) -> str:
     return f"chown {folder.user}:{folder.group} {folder.path}; chmod {folder.mode:o} {folder.path}"
 
 
-def own_secret(path: Path, group: str) -> str:
-    """Let *group* read a secret of root's, where that group exists; return what was done, or ""."""
-    owners = _owners("root", group)
-    found = path.stat()
-    if owners and (found.st_uid, found.st_gid) != owners:
-        _own(path, 0o640, owners)
-        return f"let {group} read {path}"
-    return ""
-
-
 def missing_users(role: Role) -> list[str]:
     """Name the users and groups of the services of *role* that this machine lacks."""
     users = (MILTER, PDFOTP, READER) * role.messenger + (GATEWAY,) * role.gateway

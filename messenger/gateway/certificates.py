@@ -16,7 +16,7 @@ from threading import Lock
 
 from cryptography import x509
 
-from .. import chain
+from .. import chain, key_file
 from ..tunnel import KeyFileError, SenderKey, fingerprint, load_sender_key
 from ..tunnel.keys import MAX_FILE, public_key
 
@@ -95,7 +95,9 @@ class SigningKeys:
         """
         if "/" in address or address.startswith("."):  # RFC 5321 has a slash in local parts; it names no folder here
             return None
-        pair = self._folder / f"{address}.pem", self._folder / f"{address}.key"
+        # systemd hands a whole folder over as FOLDER_FILE each.
+        secret = key_file.found(self._folder / f"{address}.key", f"{self._folder.name}_{address}.key")
+        pair = self._folder / f"{address}.pem", secret
         try:
             stamps = [_stamp(path.stat()) for path in pair]
         except FileNotFoundError:

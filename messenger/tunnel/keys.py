@@ -13,6 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
+from .. import key_file
 from ..errors import MessengerError
 from . import identity
 
@@ -124,8 +125,8 @@ def load_certificate(path: Path) -> x509.Certificate:
 
 
 def load_key(path: Path) -> PrivateKey:
-    """Read one private key without password, PEM or DER."""
-    content = _read(path)
+    """Read one private key without password, PEM or DER, from where systemd put it or from *path*."""
+    content = _read(path, key_file.found(path))
     if b"PRIVATE KEY-----" not in content and b"-----BEGIN" in content:
         kind = content.split(b"-----BEGIN ", 1)[1].split(b"-----", 1)[0].decode("ascii", "replace").lower()
         raise KeyFileError(f"{path}: a private key was expected, this is a {kind}; name the key's own file")
@@ -192,16 +193,15 @@ def _subject(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string()[:200] or "(no name)"
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, place: Path | None = None) -> bytes:
     try:
-        with path.open("rb") as file:
+        with (place or path).open("rb") as file:
             content = file.read(MAX_FILE + 1)
     except FileNotFoundError as error:
         raise KeyFileError(f"{path}: there is no such file; messenger setup makes the tunnel's keys") from error
     except PermissionError as error:
-        raise KeyFileError(
-            f"{path}: cannot be read ({error.strerror}); its group must be that of the service"
-        ) from error
+        mend = key_file.REACH if place else "the service must be able to, so give that right to everybody: chmod 644"
+        raise KeyFileError(f"{path}: cannot be read ({error.strerror}); {mend}") from error
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read ({error.strerror}); name a file that can") from error
     if len(content) > MAX_FILE:

@@ -27,6 +27,7 @@ from pyhanko.sign import signers
 from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from messenger import key_file
 from messenger.errors import MessengerError
 
 FIELD = "Signature"
@@ -85,7 +86,7 @@ def load(certificate: Path, key: Path) -> Signer:
     except (OSError, ValueError) as error:
         raise SigningError(f"{certificate}: expected certificates in PEM, the signer's first: {error}") from error
     try:
-        loaded = load_pem_private_key(key.read_bytes(), None)
+        loaded = load_pem_private_key(key_file.found(key).read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
         raise SigningError(f"{key}: expected a private key in PEM without a password: {error}") from error
     if not isinstance(loaded, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
