@@ -109,6 +109,13 @@ def digest(root: Path, path: str) -> str:
         return _read(name, directory, None)[1]
 
 
+def read(root: Path, path: str, limit: int) -> tuple[os.stat_result, bytes]:
+    """Return facts and the first *limit* octets of a regular file. Raises OSError."""
+    above, name = os.path.split(path)
+    with opened_folder(root, above) as directory, os.fdopen(_open(name, directory), "rb") as file:
+        return os.fstat(file.fileno()), file.read(limit)
+
+
 def copy(source: Path, path: str, target: Path, to: str) -> tuple[os.stat_result, str]:
     """Copy a file with its mode, time and, as root, owner over what *to* below *target* is; return facts and digest.
 
@@ -252,14 +259,26 @@ def _is_there(name: str, directory: int) -> bool:
     return True
 
 
+def _open(name: str, directory: int) -> int:
+    """Open a regular file for reading; for whoever looks for one, a link or a pipe in its place is none."""
+    try:
+        handle = os.open(name, _READ, dir_fd=directory)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileNotFoundError(errno.ENOENT, "no regular file", name) from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise FileNotFoundError(errno.ENOENT, "no regular file", name)
+    return handle
+
+
 def _read(name: str, directory: int, into: int | None) -> tuple[os.stat_result, str]:
     """Read a file to its end, and write it to the descriptor *into*; return its facts and its SHA-256."""
     found = hashlib.sha256()
-    handle = os.open(name, _READ, dir_fd=directory)
+    handle = _open(name, directory)
     try:
         facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "no regular file", name)
         while block := os.read(handle, BLOCK_OCTETS):
             found.update(block)
             rest = memoryview(block)

@@ -4,17 +4,22 @@ Knows no mailbox and no accounts. In an mbox (RFC 4155, lines quoted as in mboxr
 header fields there, of which only those of reading are understood.
 """
 
+import errno
 import io
+import lzma
 import re
 import tarfile
 import time
 import zipfile
+import zlib
 from calendar import timegm
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from .. import tree
 from .status import DATA, NO_INPUT, Failed
 
 FORMATS = ("tar", "zip", "mbox")
@@ -27,6 +32,22 @@ _FROM_LINE = re.compile(rb"From \S* *(.{24})")
 _ZIP_EPOCH = 315_619_200
 #: Lines of an mbox are read so long at most.
 _LINE_OCTETS = 1 << 20
+#: Longer than any mail; a small file may unpack to more than a machine has.
+MESSAGE_OCTETS = 1 << 27
+#: The end of the year 9999. An archive may say any time, also none ("nan").
+_LAST_SECOND = 253_402_300_799
+#: What libraries say of a file that was cut off, altered or sealed.
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RuntimeError,  # sealed with a password; NotImplementedError, packed in a way that nobody here knows
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -52,18 +73,45 @@ def write(file: IO[bytes], kind: str, messages: Iterable[Message]) -> None:
     {"tar": _write_tar, "zip": _write_zip, "mbox": _write_mbox}[kind](file, messages)
 
 
-def read(path: Path) -> Iterator[Message]:
-    """Yield the messages of a Maildir, of a tar or zip with one inside, or of an mbox. Failed for anything else."""
+def read(path: Path, limit: int = MESSAGE_OCTETS) -> Iterator[Message]:
+    """Yield the messages of a Maildir, of a tar or zip with one inside, or of an mbox. Failed for anything else.
+
+    No message is longer than *limit* (octets): what unpacks to more is no mail, and Failed before it fills the memory.
+    """
     if path.is_dir():
-        yield from _read_maildir(path)
+        yield from _read_maildir(path, limit)
     elif not path.exists():
         raise Failed(f"{path}: no such file; name an mbox, a Maildir, or a tar or zip of one", NO_INPUT)
+    elif _begins(path, b"From "):
+        yield from _read_mbox(path, limit)  # first: a message in it may end like a zip file
     elif zipfile.is_zipfile(path):
-        yield from _read_zip(path)
-    elif tarfile.is_tarfile(path):
-        yield from _read_tar(path)
-    else:
-        yield from _read_mbox(path)
+        yield from _whole(path, _read_zip(path, limit))
+    elif _is_tar(path):
+        yield from _whole(path, _read_tar(path, limit))
+    elif path.stat().st_size:
+        raise Failed(f"{path}: no mbox, Maildir, tar or zip: it begins with other octets; name the right file", DATA)
+
+
+def _begins(path: Path, octets: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(octets)) == octets
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except _DAMAGE:
+        return True  # compressed like one; who reads it says what is wrong
+
+
+def _whole(path: Path, messages: Iterator[Message]) -> Iterator[Message]:
+    """Yield what can be read; Failed where the file is damaged."""
+    try:
+        yield from messages
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk's trouble, not the file's; EINVAL is a place before its beginning
+        raise Failed(f"{path}: a damaged file ({error or type(error).__name__}); export it again", DATA) from error
 
 
 def _place(message: Message) -> str:
@@ -98,38 +146,42 @@ def _write_mbox(file: IO[bytes], messages: Iterable[Message]) -> None:
         file.write(b"\n")
 
 
-def _read_maildir(root: Path) -> Iterator[Message]:
+def _read_maildir(root: Path, limit: int) -> Iterator[Message]:
     if not any((root / name).is_dir() for name in ("cur", "new", "Maildir")):
         raise Failed(f"{root}: no Maildir: it has neither cur/ nor new/; name the right folder", DATA)
-    for path in sorted(root.rglob("*")):
-        found = _described(path.relative_to(root).parts)
-        if found and path.is_file() and not path.is_symlink():
-            yield _message(path.read_bytes(), found, int(path.stat().st_mtime))
+    for path in sorted(tree.listing(root, "", lambda _: True).files):
+        if found := _described(tuple(path.split("/"))):
+            with suppress(FileNotFoundError):  # moved or removed by its mail program meanwhile
+                facts, raw = tree.read(root, path, limit + 1)
+                yield _message(root / path, raw, found, facts.st_mtime, limit)
 
 
-def _read_tar(path: Path) -> Iterator[Message]:
+def _read_tar(path: Path, limit: int) -> Iterator[Message]:
+    with tarfile.open(path) as archive:
+        while member := archive.next():
+            archive.members.clear()  # type: ignore[attr-defined]  # or it keeps them all
+            found, file = _described(tuple(member.name.split("/"))), None
+            if found and member.isreg():
+                file = archive.extractfile(member)
+            if found and file:
+                yield _message(f"{path}: {member.name}", file.read(limit + 1), found, member.mtime, limit)
+
+
+def _read_zip(path: Path, limit: int) -> Iterator[Message]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            found = _described(tuple(member.filename.split("/")))
+            if found and not member.is_dir():
+                with archive.open(member) as file:
+                    raw = file.read(limit + 1)
+                yield _message(f"{path}: {member.filename}", raw, found, _zip_time(member), limit)
+
+
+def _zip_time(member: zipfile.ZipInfo) -> float:
     try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                found, file = _described(tuple(member.name.split("/"))), None
-                if found and member.isreg():
-                    file = archive.extractfile(member)
-                if found and file:
-                    yield _message(file.read(), found, int(member.mtime))
-    except (tarfile.TarError, EOFError) as error:
-        raise Failed(f"{path}: a damaged tar file ({error}); export it again", DATA) from error
-
-
-def _read_zip(path: Path) -> Iterator[Message]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                found = _described(tuple(member.filename.split("/")))
-                if found and not member.is_dir():
-                    received = timegm((*member.date_time, 0, 0, 0))
-                    yield _message(archive.read(member), found, received)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise Failed(f"{path}: a zip file that can't be read ({error}); export it again", DATA) from error
+        return timegm((*member.date_time, 0, 0, 0))
+    except ValueError:
+        return -1
 
 
 def _described(parts: tuple[str, ...]) -> tuple[str, str, str, bool] | None:
@@ -142,26 +194,29 @@ def _described(parts: tuple[str, ...]) -> tuple[str, str, str, bool] | None:
     return name, above[1:] if above.startswith(".") else "", flags, parts[-2] == "new"
 
 
-def _message(raw: bytes, found: tuple[str, str, str, bool], received: int) -> Message:
+def _message(where: Path | str, raw: bytes, found: tuple[str, str, str, bool], received: float, limit: int) -> Message:
+    if len(raw) > limit:
+        raise _too_long(where, limit)
     name, folder, flags, new = found
-    return Message(raw, name, folder, flags, received, new)
+    return Message(raw, name, folder, flags, int(received) if 0 <= received <= _LAST_SECOND else None, new)
 
 
-def _read_mbox(path: Path) -> Iterator[Message]:
+def _too_long(where: Path | str, limit: int) -> Failed:
+    return Failed(f"{where}: longer than {limit:,} octets, so no mail; take it out of there", DATA)
+
+
+def _read_mbox(path: Path, limit: int) -> Iterator[Message]:
     with path.open("rb") as file:
         line = file.readline(_LINE_OCTETS)
-        if line and not line.startswith(b"From "):
-            raise Failed(
-                f"{path}: no mbox, Maildir, tar or zip: it begins with other octets; name the right file", DATA
-            )
         while line:
-            head, lines, blank = line, [], True
-            while (line := file.readline(_LINE_OCTETS)) and not (blank and line.startswith(b"From ")):
-                lines.append(line)
-                blank = line in (b"\n", b"\r\n")
-            if blank and lines:
-                lines.pop()  # it parts the messages
-            raw = _UNQUOTED.sub(rb"\1", b"".join(lines))
+            head, at, lines, blank = line, file.tell(), bytearray(), b""
+            while (line := file.readline(_LINE_OCTETS)) and not ((blank or not lines) and line.startswith(b"From ")):
+                lines += line
+                blank = line if line in (b"\n", b"\r\n") else b""
+                if len(lines) > limit:
+                    raise _too_long(f"{path}, octet {at}", limit)
+            del lines[len(lines) - len(blank) :]  # it parts the messages
+            raw = _UNQUOTED.sub(rb"\1", lines)
             yield Message(raw, "", "", _seen(raw), _received(head))
 
 

@@ -92,7 +92,8 @@ def import_(address: str, source: Path, folder: str | None, as_json: bool) -> in
     new = there = 0
     with opened(config) as accounts:
         known = {_content(message.raw) for message in _messages(box)} if box.exists() else set()
-    for batch in _batches(_saying(mail_archive.read(source))):
+    limit = max(config.intake.size_limit, config.reply.size_limit, mail_archive.MESSAGE_OCTETS)
+    for batch in _batches(_saying(mail_archive.read(source, limit))):
         with opened(config):
             for message in batch:
                 content = _content(message.raw)
