@@ -98,15 +98,16 @@ class People(Store):
         if admitted is None and looked.wait:
             raise TooSoon(looked.wait)
         if admitted and hashed and self._hasher.outdated(hashed):
-            self._renew(password, hashed)
+            self._renew(admitted.id, password, hashed)
         return admitted
 
-    def _renew(self, password: str, hashed: str) -> None:
+    def _renew(self, account: int, password: str, hashed: str) -> None:
         """Hash anew, with today's parameters. Only what was just proven: a password changed since stays changed."""
         with suppress(passwords.HashingBusy):  # the next log-in will do
             fresh = self._hasher.hash(password)
             with self._file.writing() as db:
-                db.execute("UPDATE credential SET secret = ? WHERE secret = ?", [fresh, hashed])
+                sql = "UPDATE credential SET secret = ? WHERE account = ? AND kind = 'password' AND secret = ?"
+                db.execute(sql, [fresh, account, hashed])
 
     def change_password(self, account: int, password: str, client: str, now: int, *, epoch: int | None = None) -> None:
         """Set another password, or raise PasswordRefused. Ends every session, the caller's too, and the epoch.

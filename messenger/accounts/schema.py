@@ -128,3 +128,12 @@ def m009_audit_address(db: Database) -> None:
 def m010_epoch(db: Database) -> None:
     """Counts up whenever all sessions of an account end: what was proven before that opens none any more."""
     db.execute("ALTER TABLE account ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def m011_growth(db: Database) -> None:
+    """What else is asked for by more than scanning: an account's addresses, which go with it; and the audit."""
+    db.execute("CREATE INDEX address_account ON address(account)")
+    db.execute("CREATE INDEX audit_at ON audit(at)")
+    # Lines about somebody without an account; there are few.
+    db.execute("CREATE INDEX audit_nobody ON audit(at) WHERE account IS NULL AND substr(client, 1, 6) = 'admin:'")

@@ -45,30 +45,33 @@ class Trail(Store):
     def trail(self, since: int = 0, address: str = "", limit: int = 0) -> Iterator[Event]:
         """Yield the lines, the oldest first: from *since* on, of *address*, and of those the last *limit*."""
         whose = _spelled(address)
+        first_of, page = (_FIRST_OF, _PAGE_OF) if whose else (_FIRST, _PAGE)
+        given = {"since": since, "address": whose, "limit": limit or -1, "page": PAGE}
         with self._file.reading() as db:
-            given = {"since": since, "address": whose, "limit": limit or -1}
-            first, last = db.execute(_FIRST, given).fetchone()
+            first, last = db.execute(first_of, given).fetchone()
         while first is not None:
             with self._file.reading() as db:
-                given = {"since": since, "address": whose, "first": first, "last": last, "page": PAGE}
-                found = db.execute(_PAGE, given).fetchall()
+                found = db.execute(page, given | {"first": first, "last": last}).fetchall()
             for _, *fields in found:
                 yield Event(*fields)
             first = found[-1][0] + 1 if len(found) == PAGE else None
 
 
 _BEGUN = "SELECT count(*) FROM audit WHERE account = ? AND at > ? AND event = ? AND outcome = ?"
-#: An administrator's line about somebody without an account has the address as its detail, or at the end of it.
-_MATCHES = (
-    "at >= :since AND (:address = '' OR address = :address"
-    " OR (account IS NULL AND client LIKE 'admin:%' AND"
-    " (detail = :address OR substr(detail, -length(' of ' || :address)) = ' of ' || :address)))"
-)
-_FIRST = f"SELECT min(id), max(id) FROM (SELECT id FROM audit WHERE {_MATCHES} ORDER BY id DESC LIMIT :limit)"
-_PAGE = f"""
-    SELECT id, at, event, outcome, address, client, detail FROM audit
-    WHERE id BETWEEN :first AND :last AND {_MATCHES} ORDER BY id LIMIT :page
+#: The lines of everybody, by the order they were written in: who asks for the last few doesn't wait for the others.
+_FIRST = "SELECT min(id), max(id) FROM (SELECT id FROM audit WHERE at >= :since ORDER BY id DESC LIMIT :limit)"
+_LINE = "SELECT id, at, event, outcome, address, client, detail FROM audit"
+_PAGE = f"{_LINE} WHERE id BETWEEN :first AND :last AND at >= :since ORDER BY id LIMIT :page"
+#: An administrator's line about somebody without an account has the address as its detail, or at the end of it. Each
+#: half has an index of its own: an address costs its own lines, not everybody's.
+_OF = """
+    SELECT id FROM audit WHERE address = :address AND at >= :since
+    UNION
+    SELECT id FROM audit WHERE account IS NULL AND substr(client, 1, 6) = 'admin:' AND at >= :since
+        AND (detail = :address OR substr(detail, -length(' of ' || :address)) = ' of ' || :address)
 """
+_FIRST_OF = f"SELECT min(id), max(id) FROM (SELECT id FROM ({_OF}) ORDER BY id DESC LIMIT :limit)"
+_PAGE_OF = f"{_LINE} WHERE id IN ({_OF}) AND id BETWEEN :first AND :last ORDER BY id LIMIT :page"
 
 
 def _spelled(address: str) -> str:

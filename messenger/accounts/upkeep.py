@@ -84,7 +84,7 @@ class Upkeep(Store):
                 sql = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'audit_no_delete'"
                 (trigger,) = db.execute(sql).fetchone()
                 db.execute("DROP TRIGGER audit_no_delete")
-                sql = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY id LIMIT ?)"
+                sql = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?)"
                 removed = db.execute(sql, [before, LINES]).rowcount
                 db.execute(trigger)
                 if removed:
