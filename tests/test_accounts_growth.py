@@ -108,8 +108,8 @@ def scans(path, asked) -> list[tuple[str, str]]:
 
 
 def is_short(step: str) -> bool:
-    """No table, the result of another search, or those alone who enrol just now."""
-    return any(words in step for words in ("CONSTANT ROW", "(subquery", "credential_totp_new"))
+    """No table, the result of another search, the names of tables, or those alone who enrol just now."""
+    return any(words in step for words in ("CONSTANT ROW", "(subquery", "sqlite_master", "credential_totp_new"))
 
 
 def is_indexed(db: sqlite3.Connection, table: str, column: str) -> bool:
