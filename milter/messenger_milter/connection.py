@@ -61,6 +61,11 @@ class Load:
         self._working = 0
         self._changed = threading.Condition()
 
+    def allow(self, size: int) -> None:
+        """Let a mail of *size* bytes fit in when nothing else is in hand."""
+        with self._changed:
+            self._limit = max(self._limit, size)
+
     def grow(self, size: int) -> bool:
         """Claim *size* bytes; False when that would be too many."""
         with self._changed:
@@ -164,6 +169,7 @@ class Connection:
         self._mail_from = b""
         self._rcpt_tos: list[bytes] = []
         self._in_body = False
+        self._decided = False
         self._refusal: Verdict | None = None
         self.queue_id = "NOQUEUE"
 
@@ -193,12 +199,7 @@ class Connection:
     @guarded
     def data(self) -> int:
         """DATA: all recipients are known; what is none of our business crosses no further."""
-        if self._refusal is not None:
-            return self._answer(self._refusal)
-        if not self._concerns_us():
-            return ACCEPT
-        self.queue_id = self._context.getsymval("i") or "NOQUEUE"
-        return CONTINUE
+        return self._decide()
 
     @guarded_without_reply
     def header(self, name: str, value: bytes) -> None:
@@ -210,11 +211,15 @@ class Connection:
     @guarded
     def eoh(self) -> int:
         """The header is whole: nothing to do for those who wait for the end."""
-        return NOREPLY if self._protocol & Milter.P_NR_EOH else CONTINUE
+        if self._protocol & Milter.P_NR_EOH:
+            return NOREPLY
+        return CONTINUE if self._decided else self._decide()
 
     @guarded
     def body(self, chunk: bytes) -> int:
         """A piece of the body; the mail is turned away as soon as it is known to be too much."""
+        if not self._decided and (answer := self._decide()) != CONTINUE:
+            return answer
         self._end_headers()
         self._collect(chunk)
         return CONTINUE if self._refusal is None else self._answer(self._refusal)
@@ -223,10 +228,12 @@ class Connection:
     def eom(self) -> int:
         """The end of the message: the mail is ours now, or its sender keeps it."""
         with self._load:
+            if not self._decided and (answer := self._decide()) != CONTINUE:
+                return answer
             self._end_headers()
             if self._refusal is not None:
                 return self._answer(self._refusal)
-            self.queue_id = self._context.getsymval("i") or self.queue_id
+            self.queue_id = self._macro("i") or self.queue_id
             return self._answer(self._conclude())
 
     def abort(self) -> int:
@@ -238,6 +245,23 @@ class Connection:
         """The connection is gone."""
         self._forget()
         return CONTINUE
+
+    def _decide(self) -> int:
+        """Whether the mail is ours; asked once, and late where the MTA knows no DATA (``milter_protocol`` below 4)."""
+        self._decided = True
+        if self._refusal is not None:
+            return self._answer(self._refusal)
+        if not self._concerns_us():
+            return ACCEPT
+        self.queue_id = self._macro("i") or "NOQUEUE"
+        return CONTINUE
+
+    def _macro(self, name: str) -> str:
+        """What Postfix says under *name*; a client's own word (``{auth_authen}``) needn't be UTF-8."""
+        try:
+            return self._context.getsymval(name) or ""
+        except UnicodeDecodeError as error:
+            return error.object.decode(errors="backslashreplace")
 
     def _concerns_us(self) -> bool:
         raise NotImplementedError

@@ -102,7 +102,7 @@ class Connection(connection.Connection):
         """MAIL FROM: a new mail begins; Postfix says here whether its client has logged in."""
         self._forget()
         self._mail_from = mail_from
-        self._authenticated = bool(self._context.getsymval("{auth_type}") or self._context.getsymval("{auth_authen}"))
+        self._authenticated = bool(self._macro("{auth_type}") or self._macro("{auth_authen}"))
 
     @guarded_without_reply
     def header(self, name: str, value: bytes) -> None:
@@ -116,6 +116,8 @@ class Connection(connection.Connection):
     @guarded
     def eoh(self) -> int:
         """The header is whole: for most mail that is enough."""
+        if not self._decided and (answer := self._decide()) != CONTINUE:
+            return answer
         if self._refusal is not None:
             return self._answer(self._refusal)
         if not self._candidates:
@@ -214,6 +216,6 @@ def _settable(value: bytes) -> str:
         return Header(subject.text(value), "utf-8").encode(linesep="\n")
 
 
-def run(gateway: Gateway, name: str, ready: Callable[[], None]) -> None:
-    """Answer Postfix on the socket *name* until SIGTERM or SIGINT (``connection.run``)."""
-    connection.run(name, "messenger-gateway", lambda context: Connection(context, gateway), ready)
+def run(gateway: Callable[[], Gateway], name: str, ready: Callable[[], None]) -> None:
+    """Answer Postfix on the socket *name* until SIGTERM or SIGINT (``connection.run``), with the *gateway* of now."""
+    connection.run(name, "messenger-gateway", lambda context: Connection(context, gateway()), ready)
