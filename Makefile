@@ -22,6 +22,9 @@ lint: ready-test ## style, types, import contracts
 bench: ready-test ## speed and memory as ratios, measured side by side; ARGS=--quick for a first look
 	$(BIN)/python -m bench $(ARGS)
 
+chaos: ready-test ## everything fails that can while mail comes in; ARGS="--seconds 60 --seed 7"
+	@$(BIN)/python -m proof.chaos $(ARGS)
+
 wheel: ready-test ## dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls dist/*.whl
@@ -39,6 +42,9 @@ deb: ready-run   ## dist/*.deb for this Debian; ARGS="--version 0.1.0+site1"
 
 screenshots: ready-test ## the main pages as pictures, into screenshots/
 	$(BIN)/python -m scripts.screenshots $(ARGS)
+
+fuzz: ready-test ## feed every entrance with what nobody expects; ARGS="--seconds 600 --target unwrap"
+	$(BIN)/python -m proof.fuzz $(ARGS)
 
 clean:          ## what was built, not .venv
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis screenshots

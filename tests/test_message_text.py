@@ -26,6 +26,7 @@ def linked(address: str, after: str = "") -> str:
         ("mailto:a@x.test,", linked("mailto:a@x.test", ",")),
         ("HTTP://X.test", linked("HTTP://X.test")),
         ("https://", "https://"),
+        ("mailto:: mailto:?. http://.", "mailto:: mailto:?. http://."),
         ("javascript:alert(1) data:text/html,x ftp://x.test", "javascript:alert(1) data:text/html,x ftp://x.test"),
         ("xhttps://x.test", "xhttps://x.test"),
         ('https://x.test/"onclick="x', linked("https://x.test/", "&quot;onclick=&quot;x")),

@@ -7,6 +7,8 @@ from html import escape
 
 # On escaped text: quotes and angle brackets are entities there, so an address ends before them.
 _LINK = re.compile(r"\b(?:https?://|mailto:)(?:[^\s&]|&amp;){1,2000}", re.IGNORECASE)
+#: Something is left behind the scheme: "mailto::" leads nowhere.
+_TARGET = re.compile(r"(?:https?://|mailto:)[^/]", re.IGNORECASE)
 _TRAILING = ".,;:!?*_~…»”“’‘"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _QUOTED = re.compile(r"(?:^&gt;.*\n?)+", re.MULTILINE)
@@ -57,6 +59,6 @@ def _link(found: re.Match[str]) -> str:
         else:
             break
     target, rest = target[:end], found[0][end:]
-    if target.lower() in ("http://", "https://", "mailto:") or not end or (target.endswith("/") and "//" not in target):
+    if not _TARGET.match(target):
         return found[0]
     return f'<a href="{target}" target="_blank" rel="noopener noreferrer nofollow">{target}</a>{rest}'
