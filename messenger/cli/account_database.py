@@ -6,6 +6,7 @@ meanwhile; the folders of mailboxes are then made and removed as the reader woul
 
 import os
 import pwd
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,11 +84,26 @@ def administrator() -> str:
 
 def _owner_of(database: Path) -> int:
     try:
-        return database.stat().st_uid
+        facts, folder = database.lstat(), database.parent.stat()
+        if stat.S_ISLNK(facts.st_mode):
+            # Its folder is a service's: whoever took that service over would choose what root opens.
+            raise Failed(f"{database}: a link; name where it leads in [accounts] database instead", NO_PERMISSION)
+        if facts.st_uid == 0 and folder.st_uid != 0:
+            owner = _name(folder.st_uid)
+            text = f"{database}: belongs to root, and its folder to {owner}, who can't use it"
+            raise Failed(f"{text}; give it back with chown {owner}: {database}*", NO_PERMISSION)
+        return facts.st_uid
     except FileNotFoundError as error:
         raise Failed(f"{database}: no accounts yet; messenger-reader makes them when it starts", NO_INPUT) from error
     except PermissionError as error:
         raise _not_allowed(database, _owner_of_folder(database.parent)) from error
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"#{user}"
 
 
 def _owner_of_folder(folder: Path) -> int | None:
@@ -118,10 +134,7 @@ def _may_use(database: Path) -> bool:
 
 
 def _not_allowed(database: Path, owner: int | None) -> Failed:
-    try:
-        name = places.READER if owner is None else pwd.getpwuid(owner).pw_name
-    except KeyError:
-        name = f"#{owner}"
+    name = places.READER if owner is None else _name(owner)
     if owner == os.geteuid():
         text = f"{database}: its owner, {name}, can't write it or its folder; give back that right with chmod or chown"
     elif owner == 0:

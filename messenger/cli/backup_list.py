@@ -22,6 +22,8 @@ NAME = "MANIFEST"
 #: Lies in the folder while a backup is being made.
 INCOMPLETE = "INCOMPLETE"
 FORMAT = 1
+# No list brings a program that runs as root: set-user-ID bits are nothing of ours.
+_FILE_MODES, _FOLDER_MODES = 0o777, 0o2777
 
 
 class Writer:
@@ -82,6 +84,12 @@ def trees(folder: Path) -> Iterator[tuple[str, list[Row]]]:
     """Yield name and rows of each tree in the order they were taken. Failed if the list is damaged."""
     for name, pairs in groupby(_rows(folder), key=lambda pair: pair[0]):
         yield name, [row for _, row in pairs if row]
+
+
+def read_through(folder: Path) -> None:
+    """See that the list is whole to its last line. Failed if it is damaged."""
+    for _ in _rows(folder):
+        pass
 
 
 class Earlier:
@@ -158,4 +166,5 @@ def _row(value: Mapping[str, Any]) -> Row:
     if path.startswith("/") or ".." in parts:
         raise ValueError(path)
     rest = (value["size"], value["modified"], value["sha256"]) if "sha256" in value else (0, 0, "")
-    return Row(path, int(value["mode"], 8), value["user"], value["group"], *rest)
+    mode = int(value["mode"], 8) & (_FILE_MODES if rest[2] else _FOLDER_MODES)
+    return Row(path, mode, value["user"], value["group"], *rest)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..config import Config
+from .tunnel_files import key_beside
 
 SETTINGS, LEDGER, SPOOL, GATEWAY, MAIL, ACCOUNTS = "settings", "ledger", "pdf", "gateway", "mail", "accounts"
 # The ledger before the mail: what it says was delivered is then among the mail that is taken later. The spool before
@@ -64,6 +65,10 @@ def named(config: Config) -> Iterator[Named]:
                 if isinstance(path, Path) and path not in seen:
                     seen.add(path)
                     yield Named(section.name, key.name, path)
+    for certificate in config.tunnel.sender_certificates:
+        # No setting names it: it is here for the gateway to be given once more.
+        if key_beside(certificate) not in seen:
+            yield Named("gateway", "sender_key", key_beside(certificate))
 
 
 def places(config: Config) -> dict[str, Path]:

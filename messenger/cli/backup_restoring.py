@@ -16,7 +16,7 @@ from .backup_parts import ACCOUNTS, GATEWAY, LEDGER, MAIL, SETTINGS, SPOOL
 from .backup_taking import DATABASE
 from .files import write_whole
 from .places import make_path
-from .status import CANT_CREATE, Failed
+from .status import CANT_CREATE, USAGE, Failed
 
 _TREES = (LEDGER, SPOOL, GATEWAY)
 
@@ -43,8 +43,10 @@ class Restore:
     def run(self) -> None:
         """Restore all of it. Raises Failed before anything is written where a place isn't empty; OSError."""
         self._head = backup_list.head_of(self.source)
-        # Opened first: nothing is restored for a passphrase that doesn't fit.
+        self._refuse_if_inside()
+        # Opened first: nothing is restored for a passphrase that doesn't fit, or by half a list.
         keys = self._opened_keys()
+        backup_list.read_through(self.source)
         old = Path(self._head["settings"])
         config = self._planned(old)
         self._places = backup_parts.places(config)
@@ -83,7 +85,15 @@ class Restore:
     def _stored(self, path: Path) -> Path:
         return self.source / SETTINGS / str(path).lstrip("/")
 
+    def _refuse_if_inside(self) -> None:
+        """A site in the folder of its backup would go with the next one."""
+        if self.settings.resolve().is_relative_to(self.source.resolve()):
+            raise Failed(f"{self.settings}: would lie in the backup itself; name another folder", USAGE)
+
     def _refuse_if_filled(self) -> None:
+        if self.into and self.made_settings and self.into.is_dir() and any(self.into.iterdir()):
+            mend = "name a new folder, or say --merge to end a restore that was stopped"
+            raise Failed(f"{self.into}: not empty; {mend}", CANT_CREATE)
         for part, place in self._places.items():
             if part == ACCOUNTS:
                 filled = place.exists() and _has_accounts(place)

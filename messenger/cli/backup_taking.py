@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -16,12 +17,14 @@ from ..tree import Row
 from ..tree_taking import Rules
 from . import account_database, backup_keys, backup_list, backup_parts, rows
 from .backup_keys import Key
+from .backup_named import Source, sources, strays
 from .backup_parts import ACCOUNTS, GATEWAY, LEDGER, MAIL, ORDER, SETTINGS, SPOOL
 from .files import sync_folder, write_whole
 from .status import CANT_CREATE, NO_INPUT, USAGE, Failed
 
 #: How far it is, is said so often.
 SAY_SECONDS = 10
+_KEY_OCTETS = 1 << 20
 _SPOOL_FOLDERS = ("new", "failed", "tries", "done")
 DATABASE = "accounts.sqlite"
 
@@ -74,33 +77,38 @@ class Backup:
 
     def _take_settings(self) -> None:
         found = [one for one in backup_parts.named(self.config) if one.path.exists()]
-        clear = [self.settings, *(one.path for one in found if not one.secret)]
-        secret = [*_files(one.path for one in found if one.secret)]
+        named = [one.path for one in found]
+        clear = [*sources([self.settings, *(one.path for one in found if not one.secret)])]
+        secret = [*sources(one.path for one in found if one.secret)]
+        for path in strays(named):
+            self.say(f"left out: {path} is a link that leads out of its folder")
         kept = {row.path: row for row in self._before(SETTINGS, SETTINGS)}
         taken = []
-        for path in dict.fromkeys(_files(clear)):
-            stored = str(path).lstrip("/")
-            place = self.target / SETTINGS / stored
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            source = path.resolve()
-            sha256 = tree.digest(source.parent, source.name)
-            before = kept.get(stored)
-            if before is None or before.sha256 != sha256 or not place.is_file():
-                sha256 = tree.copy(source.parent, source.name, self.target / SETTINGS, stored)[1]
-                self.new += 1
-            taken.append(tree.row_of(stored, source.stat(), sha256))
+        for source in {one.path: one for one in clear}.values():
+            with suppress(FileNotFoundError):  # in a folder that a service writes to
+                taken.append(self._take_setting(source, kept))
         if self.passphrase:
-            sealed = backup_keys.seal([_key(path) for path in secret], self.passphrase)
+            sealed = backup_keys.seal([_key(source) for source in secret], self.passphrase)
             write_whole(self.target / backup_keys.NAME, sealed, 0o600)
-            self.keys = [str(path) for path in secret]
+            self.keys = [str(source.path) for source in secret]
         self._remove_others(self.target / SETTINGS, {row.path for row in taken})
         folders = [
             tree.row_of(str(folder).lstrip("/"), folder.stat())
-            for folder in sorted({path.parent for path in (*_files(clear), *secret)})
+            for folder in sorted({source.path.parent for source in (*clear, *secret)})
             if folder.is_relative_to(self.settings.parent)
         ]
         self._list.tree(SETTINGS, backup_list.under(SETTINGS, folders + taken))
         self._list_keys()
+
+    def _take_setting(self, source: Source, kept: Mapping[str, Row]) -> Row:
+        stored = str(source.path).lstrip("/")
+        place = self.target / SETTINGS / stored
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sha256, before = tree.digest(source.root, source.name), kept.get(stored)
+        if before is None or before.sha256 != sha256 or not place.is_file():
+            self.new += 1
+            return tree.row_of(stored, *tree.copy(source.root, source.name, self.target / SETTINGS, stored))
+        return tree.row_of(stored, tree.read(source.root, source.name, 0)[0], sha256)
 
     def _list_keys(self) -> None:
         """Also those of an earlier run: a backup without the keys takes none away."""
@@ -203,6 +211,9 @@ def prepare(target: Path, config: Config, settings: Path) -> None:
     if not ours and any(target.iterdir()):
         text = f"{target}: holds other files than a backup; name an empty folder, or one of an earlier backup"
         raise Failed(text, CANT_CREATE)
+    if target.stat().st_uid != os.geteuid():
+        text = f"{target}: belongs to {tree.user_name(target.stat().st_uid)}, who could read and change all of it"
+        raise Failed(f"{text}; chown {tree.user_name(os.geteuid())} {target}", CANT_CREATE)
     if target.stat().st_mode & 0o077:
         text = f"{target}: others may enter it, and whole mailboxes will be in there; chmod 700 {target}"
         raise Failed(text, CANT_CREATE)
@@ -219,17 +230,9 @@ def as_object(run: Backup) -> dict[str, Any]:
     }
 
 
-def _files(paths: Iterable[Path]) -> Iterable[Path]:
-    """The files that *paths* are, or that lie in the folders that they are."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(inner for inner in path.rglob("*") if inner.is_file())
-        elif path.is_file():
-            yield path
-
-
-def _key(path: Path) -> Key:
-    return Key(tree.row_of(str(path).lstrip("/"), path.stat()), path.read_bytes())
+def _key(source: Source) -> Key:
+    facts, data = tree.read(source.root, source.name, _KEY_OCTETS)
+    return Key(tree.row_of(str(source.path).lstrip("/"), facts), data)
 
 
 def _remove(folder: Path) -> None:
