@@ -169,8 +169,8 @@ class Mailbox:
                     os.unlink(temporary, dir_fd=place.tmp)
             if written.st_mtime // _HOUR != last_delivery // _HOUR:
                 mailbox_delivery.remove_leftovers(place.tmp, written.st_mtime)
-            if os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - TICK_NANOSECONDS:
-                return linked  # nothing has come to cur/ since we looked there
+            if info or os.fstat(place.cur).st_mtime_ns == looked < written.st_mtime_ns - TICK_NANOSECONDS:
+                return linked  # ours isn't in new/, or nothing has come to cur/ since we looked there
             with quota.change(place.base, folder) as tally:
                 withdrawn = linked and mailbox_delivery.withdrawn(place, name, written.st_ino)
                 if withdrawn:

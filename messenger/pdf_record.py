@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -69,9 +69,9 @@ def keep(folder: Path, record: Record) -> bool:
     if find(folder, record.pdf_id) is not None:
         # Who wrote it may have been stopped before its name was on disk.
         with _errors(folder):
-            _sync(folder / FOLDER)
+            _sync(folder)
         return False
-    _write(_path(folder, record.pdf_id), record)
+    _write(folder, record)
     return True
 
 
@@ -86,7 +86,7 @@ def every(folder: Path) -> list[Record]:
         names = os.listdir(folder / FOLDER)  # noqa: PTH208 -- of thousands, names are enough
     except OSError:
         return []
-    found = [_read(folder / FOLDER / name) for name in names if name.endswith(".json")]
+    found = [_read(f"{folder}/{FOLDER}/{name}") for name in names if name.endswith(".json")]
     return sorted((one for one in found if one), key=lambda one: (one.created, one.pdf_id), reverse=True)
 
 
@@ -94,14 +94,14 @@ def note_shown(folder: Path, record: Record, now: int, client: str) -> bool:
     """Note when the password was first shown, and from where; False if that is noted already."""
     if record.shown:
         return False
-    _write(_path(folder, record.pdf_id), replace(record, shown=now, shown_from=client))
+    _write(folder, replace(record, shown=now, shown_from=client))
     return True
 
 
 def forget(folder: Path, record: Record) -> None:
     """Remove *record*; its PDF opens with its password as before, which nobody is shown any more."""
     with suppress(FileNotFoundError):
-        _path(folder, record.pdf_id).unlink()
+        Path(_path(folder, record.pdf_id)).unlink()
 
 
 def remove_leftovers(folder: Path, now: int) -> None:
@@ -113,11 +113,11 @@ def remove_leftovers(folder: Path, now: int) -> None:
                     Path(entry.path).unlink()
 
 
-def _path(folder: Path, pdf_id: str) -> Path:
-    return folder / FOLDER / f"{pdf_id}.json"
+def _path(folder: Path, pdf_id: str) -> str:
+    return f"{folder}/{FOLDER}/{pdf_id}.json"  # for each mail; a Path would cost more than opening it
 
 
-def _read(path: Path) -> Record | None:
+def _read(path: str) -> Record | None:
     try:
         # Not through a link, and never waiting: a pipe of that name must not hold us.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -128,13 +128,13 @@ def _read(path: Path) -> Record | None:
         record = Record(**{field.name: given[field.name] for field in fields(Record) if field.name in given})
         if any(type(getattr(record, field.name)) is not field.type for field in fields(Record)):
             raise ValueError("a field is of another kind")
-        if f"{record.pdf_id}.json" != path.name or canonical_id(record.pdf_id) != record.pdf_id:
+        if f"{record.pdf_id}.json" != path.rpartition("/")[2] or canonical_id(record.pdf_id) != record.pdf_id:
             raise ValueError("it names another PDF")
         _check(record)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError, PdfPasswordError) as error:
-        log.warning("%a: not used: %.200a", str(path), str(error))
+        log.warning("%a: not used: %.200a", path, str(error))
         return None
     return record
 
@@ -153,26 +153,34 @@ def _check(record: Record) -> None:
         text.encode()  # a lone surrogate is a ValueError
 
 
-def _write(path: Path, record: Record) -> None:
-    temporary = path.with_name(f".{path.stem}.{token_hex(8)}")
+def _write(folder: Path, record: Record) -> None:
+    path = _path(folder, record.pdf_id)
+    temporary = f"{folder}/{FOLDER}/.{record.pdf_id}.{token_hex(8)}"
     with _errors(path):
-        make_folder(path.parent)
         try:
-            with os.fdopen(
-                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), "wb"
-            ) as file:
-                os.fchmod(file.fileno(), FILE_MODE)  # whatever the umask is
-                file.write(json.dumps(asdict(record)).encode("ascii"))
+            descriptor = _new(temporary)
+        except FileNotFoundError:
+            make_folder(folder / FOLDER)
+            descriptor = _new(temporary)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, FILE_MODE)  # whatever the umask is
+                file.write(json.dumps(vars(record)).encode("ascii"))
                 file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync(path.parent)
+                os.fsync(descriptor)
+            os.rename(temporary, path)  # noqa: PTH104 -- as above
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync(folder)
+
+
+def _new(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
 
 
 def _sync(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(f"{folder}/{FOLDER}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
     finally:
@@ -180,7 +188,7 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def _errors(path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -11,8 +11,8 @@ what is in a file is pdf_job's matter.
 import fcntl
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -29,6 +29,8 @@ FOLDERS = ("tmp", "new", "tries", "failed", "done")
 #: What a crash left in tmp/ goes after as many seconds.
 LEFTOVER_SECONDS = 3600
 TRIES_OCTETS = 8192
+#: So many files go to the disk while their orders' records do; further orders wait for a moment.
+WRITERS = 8
 #: The settings let no mail in that is larger; a file with holes may claim any size.
 JOB_OCTETS = 2**31
 #: No number in tries/ is below 0 or as large: a time beyond 2100, or more tries than anybody makes.
@@ -109,6 +111,10 @@ class Spool:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        # Texts: on the way of each mail Paths would cost more than the calls they are for.
+        self._tmp, self._new = str(root / "tmp"), str(root / "new")
+        # Its threads begin with the first file that is written by one.
+        self._writers = ThreadPoolExecutor(WRITERS, "pdf-spool")
 
     def put(self, job: PdfJob) -> bool:
         """Keep *job*, on disk when this returns. False: it was there already, or is done."""
@@ -121,34 +127,32 @@ class Spool:
 
         What the caller has to keep before that goes to the disk at the same time.
         """
-        temporary = self.root / "tmp" / f"{job.pdf_id}.{token_hex(8)}"
-        writing: _Writing | None = None
+        with self.errors():
+            known = any(_is_there(f"{self.root}/{folder}/{job.pdf_id}") for folder in ("done", "failed"))
+        if known:
+            yield lambda: False
+            return
+        temporary = f"{self._tmp}/{job.pdf_id}.{token_hex(8)}"
 
         def put() -> bool:
-            if writing is None:
-                return False
             with self.errors():
-                writing.wait()
+                writing.result()
                 try:
                     # A link, not a rename: it never replaces a file that somebody works on.
-                    os.link(temporary, self.root / "new" / job.pdf_id)
+                    os.link(temporary, f"{self._new}/{job.pdf_id}")
                 except FileExistsError:
                     return False
                 finally:
-                    temporary.unlink(missing_ok=True)
-                    _sync(self.root / "new")
+                    _sync(self._new)
             return True
 
-        with self.errors():
-            if not any((self.root / folder / job.pdf_id).exists() for folder in ("done", "failed")):
-                writing = _Writing(temporary, job.to_bytes())
+        writing = self._writers.submit(_write, temporary, job.to_bytes())
         try:
             yield put
         finally:
-            if writing is not None:
-                writing.join()
-                with self.errors():
-                    temporary.unlink(missing_ok=True)
+            wait((writing,))
+            with self.errors(), suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108 -- see __init__
 
     def due(self, now: int) -> list[str]:
         """Return the ids of what may be tried now, the oldest first. Some of it may be in work elsewhere."""
@@ -298,6 +302,14 @@ def _is_id(name: str) -> bool:
         return False
 
 
+def _is_there(path: str) -> bool:
+    try:
+        os.stat(path, follow_symlinks=False)  # noqa: PTH116 -- see Spool
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -315,7 +327,7 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path | str, content: bytes) -> None:
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, how, FILE_MODE), "wb") as file:
         os.fchmod(file.fileno(), 0o660)  # whatever the umask is; messenger-pdfotp locks it, which wants it writable
@@ -324,33 +336,11 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-class _Writing(threading.Thread):
-    """A new file that goes to the disk while others do."""
-
-    def __init__(self, path: Path, content: bytes) -> None:
-        super().__init__(name="pdf-spool")
-        self._path, self._content = path, content
-        self._error: OSError | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            _write(self._path, self._content)
-        except OSError as error:
-            self._error = error
-
-    def wait(self) -> None:
-        """Return when the file is on disk; raises OSError where it isn't."""
-        self.join()
-        if self._error is not None:
-            raise self._error
-
-
 def _empty(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
-def _sync(folder: Path) -> None:
+def _sync(folder: Path | str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,13 +1,14 @@
 """The order of a PDF: a record for the portal, a file for the maker."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 
 from messenger import link, pdf_password, pdf_record, preferences
 from messenger.mailbox import mailbox_of
-from messenger.pdf_spool import Spool, SpoolError
+from messenger.pdf_spool import WRITERS, Spool, SpoolError
 from messenger.preferences import Preferences
 from messenger.tunnel import TunnelMail
 from messenger_milter.pdf_orders import PdfOrders
@@ -143,3 +144,14 @@ def test_an_order_whose_record_cannot_be_written_leaves_nothing_in_the_spool(ord
         orders.order(ANN, MAIL)
 
     assert [path for path in orders.spool.root.rglob("*") if path.is_file()] == []
+
+
+def test_more_orders_at_once_than_the_spool_has_writers_are_all_kept(orders):
+    mails = [dataclasses.replace(MAIL, digest=f"{number:064x}") for number in range(3 * WRITERS)]
+
+    with ThreadPoolExecutor(len(mails)) as clients:
+        kept = list(clients.map(lambda mail: orders.order(ANN, mail), mails))
+
+    assert all(kept)
+    assert len(orders.spool.due(int(NOW.timestamp()))) == len(mails)
+    assert len(pdf_record.every(orders.folder_of(ANN))) == len(mails)
