@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -69,10 +70,13 @@ class _Quiet(WSGIRequestHandler):
         return "-"  # not looked up
 
 
+Asked = Mapping[str, Callable[[], float]]
+
+
 class Gauges(Collector):
     """Numbers that are looked up when somebody asks. One that can't be is left out, and Prometheus tells so."""
 
-    def __init__(self, name: str, words: str, label: str, found: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(self, name: str, words: str, label: str, found: Callable[[], Asked]) -> None:
         self._metric, self._label, self._found = (name, words), label, found
 
     def describe(self) -> Iterable[Metric]:
@@ -80,7 +84,7 @@ class Gauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(*self._metric, labels=[self._label])
-        for value, ask in self._found.items():
+        for value, ask in self._found().items():
             try:
                 family.add_metric([value], ask())
             except (OSError, ValueError) as error:
@@ -88,20 +92,22 @@ class Gauges(Collector):
         yield family
 
 
-def certificates(registry: CollectorRegistry, paths: Mapping[str, Path | None]) -> None:
+def certificates(registry: CollectorRegistry, paths: Callable[[], Mapping[str, Path | None]]) -> None:
     """Show how many seconds each certificate is still good; below zero when it is over.
 
-    *paths*: by setting, with a number behind it where there are several. They are read when asked for.
+    *paths*: by setting, with a number behind it where there are several. They are read when asked for, as the settings
+    are by then.
     """
 
     def left(path: Path) -> float:
         certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
         return certificate.not_valid_after_utc.timestamp() - time.time()
 
-    asked = {name: lambda path=path: left(path) for name, path in paths.items() if path}
-    if asked:
-        words = "Seconds until a certificate that the settings name is over"
-        registry.register(Gauges("messenger_certificate_expires_seconds", words, "setting", asked))
+    def asked() -> Asked:
+        return {name: partial(left, path) for name, path in paths().items() if path}
+
+    words = "Seconds until a certificate that the settings name is over"
+    registry.register(Gauges("messenger_certificate_expires_seconds", words, "setting", asked))
 
 
 def numbered(setting: str, paths: Iterable[Path]) -> dict[str, Path]:

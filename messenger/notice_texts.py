@@ -7,7 +7,6 @@ we lack. Catalogues are read as text, so there is nothing to compile. docs/notic
 import gettext
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -32,6 +31,8 @@ SOURCE = "en"
 #: What to do about a template of a site's own.
 MEND = "mend it, or take it away and ours is used"
 
+#: So many languages at a time: to make one takes some milliseconds.
+KEPT = 16
 _HERE = Path(__file__).parent
 _CATALOGUE = Path("LC_MESSAGES", "messenger.po")
 
@@ -42,9 +43,33 @@ class NoticeError(MessengerError):
     temporary = True
 
 
-@lru_cache(maxsize=16)
+#: What was made, by folder of templates and language; ``renewing`` makes it anew.
+_made: dict[tuple[Path | None, str], SandboxedEnvironment] = {}
+
+
 def environment(templates: Path | None, language: str) -> SandboxedEnvironment:
     """Return what renders the notice in *language*, with the site's own *templates* before ours."""
+    found = _made.get((templates, language))
+    if found is None:
+        if len(_made) >= KEPT:
+            _made.pop(next(iter(_made)), None)
+        found = _made[templates, language] = _environment(templates, language)
+    return found
+
+
+@contextmanager
+def renewing() -> Iterator[None]:
+    """Read catalogues again, and look for new files; if that or what is inside raises, all is as before."""
+    before = dict(_made)
+    try:
+        _made.update({key: _environment(*key) for key in before})
+        yield
+    except BaseException:
+        _made.update(before)
+        raise
+
+
+def _environment(templates: Path | None, language: str) -> SandboxedEnvironment:
     folders = [templates] if templates else []
     if templates and not templates.is_dir():
         raise NoticeError(f"{templates}: no such folder; make it, or leave out [notice] templates")

@@ -74,24 +74,24 @@ class Relay:
     """
 
     def __init__(self, route: Route) -> None:
-        self._route = route
+        self.route = route
         self._idle: list[tuple[float, smtplib.SMTP]] = []
         self._lock = threading.Lock()
 
     def submit(self, message: bytes, mail_from: str, rcpt_tos: Sequence[str]) -> None:
         """Do what the function ``submit`` does."""
         _check(mail_from, rcpt_tos)
-        if not self._route.smtp:
-            _by_sendmail(message, mail_from, rcpt_tos, self._route.sendmail)
+        if not self.route.smtp:
+            _by_sendmail(message, mail_from, rcpt_tos, self.route.sendmail)
             return
         try:
             while kept := self._kept():
                 # One that broke off meanwhile says nothing about the mail: the next one, or a new one.
                 with contextlib.suppress(smtplib.SMTPServerDisconnected, ConnectionError):
                     return self._converse(kept, message, mail_from, rcpt_tos)
-            self._converse(_connected(self._route.smtp), message, mail_from, rcpt_tos)
+            self._converse(_connected(self.route.smtp), message, mail_from, rcpt_tos)
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            raise SubmissionError(f"SMTP to {self._route.smtp}: {_one_line(str(error))}") from error
+            raise SubmissionError(f"SMTP to {self.route.smtp}: {_one_line(str(error))}") from error
 
     def _converse(self, smtp: smtplib.SMTP, message: bytes, mail_from: str, rcpt_tos: Sequence[str]) -> None:
         try:

@@ -23,7 +23,7 @@ __all__ = ["desk", "renderer"]
 
 def test_each_try_is_counted_by_what_became_of_it(desk):
     registry = CollectorRegistry()
-    desk.bench = metrics.counted(desk.bench, registry)
+    desk.bench = metrics.counting(registry)(desk.bench)
     away = raising(SubmissionError("away"))
     desk.work(submit=away)
     desk.work(NOW + FIRST_WAIT)
@@ -39,7 +39,7 @@ def test_what_waits_and_how_long_certificates_are_good_is_looked_up_when_somebod
     signer, _ = certificate(tmp_path)
     pdf = replace(Pdf(), spool=desk.spool.root, sign_certificate=signer)
     config = SimpleNamespace(pdf=pdf, metrics=Metrics(f"127.0.0.1:{port}"))
-    metrics.watched(config, desk.bench)
+    metrics.watch(config, lambda: config)
 
     before = samples(shown(port + 2))
     desk.spool.move(JOB.pdf_id, "new", "failed")

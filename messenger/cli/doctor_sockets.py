@@ -4,19 +4,16 @@ import os
 import pwd
 import re
 import socket
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..milter_greeting import greet
 from . import doctor_apart, doctor_postfix, places, postfix
 from .doctor_finding import Finding, Host, fail, ok, skip
 
 MILTER, GATEWAY = "milter", "gateway"
 SECONDS = 2.0
-#: Of the milter protocol (libmilter's mfdef.h): version, all actions, all steps that may be left out.
-_OFFER = struct.pack(">cIII", b"O", 6, 0x1FF, 0x1FFFFF)
-_GOODBYE = b"Q"
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,8 @@ def reach(address: str, view: View) -> str:
     try:
         _stand_at(view)
         with _connected(address) as there:
-            there.sendall(_frame(_OFFER))
-            head = _received(there, 5)
-            if head[4:] != b"O":
+            if not greet(there):
                 return "something that is no milter answers there"
-            _received(there, struct.unpack(">I", head[:4])[0] - 1)
-            there.sendall(_frame(_GOODBYE))
     except TimeoutError:
         return f"no answer within {SECONDS:g} seconds"
     except (OSError, EOFError) as error:
@@ -111,17 +104,3 @@ def _connected(address: str) -> socket.socket:
         there.close()
         raise
     return there
-
-
-def _frame(content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + content
-
-
-def _received(there: socket.socket, length: int) -> bytes:
-    pieces = b""
-    while len(pieces) < length:
-        piece = there.recv(min(length - len(pieces), 4096))
-        if not piece:
-            raise EOFError("the connection was closed without an answer")
-        pieces += piece
-    return pieces

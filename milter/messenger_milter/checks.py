@@ -24,6 +24,11 @@ def problems(config: Config, socket_name: str) -> list[str]:
     return [text for check in _checks(config, socket_name) for text in failure(check)]
 
 
+def problems_of_files(config: Config) -> list[str]:
+    """What is wrong with keys, certificates and templates: what a reload would read."""
+    return [text for check in (*_keys(config), *_templates(config)) for text in failure(check)]
+
+
 def site_of(config: Config) -> notify.Site:
     """What notices say about this site."""
     return letterhead.site_of(config.site, config.notice)
@@ -41,21 +46,29 @@ class Wrong(Exception):
 
 
 def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
-    if config.intake.mode == "tunnel":
-        yield from _key_checks(config.tunnel)
-    yield lambda: link.load_key(config.notice.link_key)
+    yield from _keys(config)
     yield lambda: _check_mail_root(config.mail.root)
     yield Ledger(config.intake.ledger).check
     yield lambda: _check_spool(Spool(config.pdf.spool))
-    yield lambda: notify.check_templates(site_of(config))
-    if config.mail.quota:
-        yield lambda: bounce.check_templates(site_of(config))
-        yield lambda: account_letter.check_templates(site_of(config))
+    yield from _templates(config)
     if config.notice.smtp:
         yield lambda: check_smtp(config.notice.smtp, "notices", "[notice] smtp")
     else:
         yield lambda: check_sendmail(config.notice.sendmail[0], "the notices", "[notice] sendmail")
     yield lambda: socket_file.check(socket_name)
+
+
+def _keys(config: Config) -> Iterator[Callable[[], object]]:
+    if config.intake.mode == "tunnel":
+        yield from _key_checks(config.tunnel)
+    yield lambda: link.load_key(config.notice.link_key)
+
+
+def _templates(config: Config) -> Iterator[Callable[[], object]]:
+    yield lambda: notify.check_templates(site_of(config))
+    if config.mail.quota:
+        yield lambda: bounce.check_templates(site_of(config))
+        yield lambda: account_letter.check_templates(site_of(config))
 
 
 def _key_checks(tunnel: Tunnel) -> Iterator[Callable[[], object]]:

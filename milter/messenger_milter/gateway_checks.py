@@ -22,11 +22,21 @@ def problems(config: Config, socket_name: str) -> list[str]:
     return [text for check in _checks(config, socket_name) for text in failure(check)]
 
 
-def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
+def problems_of_files(config: Config) -> list[str]:
+    """What is wrong with keys, certificates and the policy: what a reload would read."""
+    return [text for check in _files(config) for text in failure(check)]
+
+
+def _files(config: Config) -> Iterator[Callable[[], object]]:
     section = config.gateway
     yield lambda: load_sender_key(section.sender_certificate, section.sender_key)
     yield lambda: load_certificate(section.recipient_certificate)
     yield lambda: PolicyFile(section.policy).current(time.time())
+
+
+def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
+    section = config.gateway
+    yield from _files(config)
     if section.smtp:
         yield lambda: check_smtp(section.smtp, "protected mail", "[gateway] smtp")
     else:

@@ -1,4 +1,6 @@
-"""The command messenger-gateway: read settings and keys once, look at what leaves until told to stop.
+"""The command messenger-gateway: read settings and keys, look at what leaves until told to stop.
+
+They are read at the start and at each SIGHUP; who is connected then goes on with what was read before.
 
 The only place of the gateway that knows the clock, the settings and the process it runs in.
 """
@@ -10,6 +12,8 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +21,7 @@ import click
 
 from messenger import config as settings
 from messenger import logs
+from messenger.config_renewal import read_again
 from messenger.errors import MessengerError
 from messenger.gateway.grounds import Grounds
 from messenger.gateway.policy_file import PolicyFile
@@ -33,6 +38,8 @@ log = logging.getLogger(__name__)
 
 IN_ORDER = "Settings, keys, policy and the way protected mail leaves are in order."
 HOUSE_SECONDS = 1.0
+#: Settings that count from a start to its end.
+FIXED = {"gateway": ("socket",), "metrics": ("listen",)}
 
 
 @click.command(epilog="Example: messenger-gateway --check")
@@ -55,10 +62,35 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
         sys.exit(serving.EX_CONFIG)
     for problem in problems:
         log.warning("%s", problem)  # mail waits with its sender until it is mended
-    house = threading.Thread(target=_keep_house, args=relays, daemon=True)
-    gateway, answering = metrics.watched_gateway(config, gateway)
-    threads = (house, *answering)
-    sys.exit(serving.serve(name, lambda socket, ready: run(gateway, socket, ready), gateway.load, threads))
+    current = Current(path, config, gateway, relays)
+    house = threading.Thread(target=_keep_house, args=(current,), daemon=True)
+    threads = (house, *current.threads)
+
+    def answer(socket_name: str, ready: Callable[[], None]) -> None:
+        run(lambda: current.gateway, socket_name, ready)
+
+    sys.exit(serving.serve(name, answer, current.load, current.renew, threads))
+
+
+class Current:
+    """What the gateway works with now: other objects after each SIGHUP that found all in order."""
+
+    def __init__(self, path: Path | None, config: settings.Config, gateway: Gateway, relays: tuple[Relay, ...]) -> None:
+        self._path, self.config, self.load, self.relays = path, config, gateway.load, relays
+        self._watching, self.threads = metrics.watch_gateway(config, lambda: self.config, gateway.load)
+        self.gateway = self._watching(gateway)
+
+    def renew(self) -> None:
+        """Take what the files say by now; raises, and changes nothing, where that can't be used."""
+        config = read_again(self._path, self.config, FIXED)
+        if problems := gateway_checks.problems_of_files(config):
+            raise settings.ConfigError("; ".join(problems))
+        gateway, relays = gateway_of(config)
+        logs.start(config.log.format)
+        self.load.allow(config.gateway.size_limit)
+        # Those of before may be in use still: they are tidied until the next change.
+        self.config, self.relays = config, (*relays, *self.relays[: len(relays)])
+        self.gateway = self._watching(replace(gateway, load=self.load))
 
 
 def gateway_of(config: settings.Config) -> tuple[Gateway, tuple[Relay, ...]]:
@@ -94,10 +126,10 @@ def gateway_of(config: settings.Config) -> tuple[Gateway, tuple[Relay, ...]]:
     ), (relay, to_filter)
 
 
-def _keep_house(*relays: Relay) -> None:
+def _keep_house(current: Current) -> None:
     """Let go of idle connections."""
     while True:
-        for relay in relays:
+        for relay in current.relays:
             relay.tidy()
         time.sleep(HOUSE_SECONDS)
 

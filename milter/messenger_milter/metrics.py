@@ -26,6 +26,8 @@ from .intake import Desk, Outcome
 from .verdicts import KEPT, REFUSED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from messenger.config import Config
 
 OBSERVED = "observed"
@@ -35,39 +37,49 @@ Take = Callable[[Envelope, bytes, Callable[[], object]], Outcome]
 
 @dataclass(frozen=True)
 class Watched:
-    """What the intake works with, and what is to be started once signals are seen to."""
+    """What the intake works with, all of it counted if the settings want that."""
 
     desk: Desk
     #: Sends the notices that were held back, as their hours end; returns how many.
     tell_held: Callable[[], int]
     counted: Callable[[Outcome], Outcome] = lambda outcome: outcome
-    threads: tuple[threading.Thread, ...] = ()
 
 
-def watched(config: Config, desk: Desk, tell_held: Callable[[], int], load: Load) -> Watched:
-    """Return what the intake works with, all of it counted if the settings want that."""
+Watch = Callable[[Desk, Callable[[], int]], Watched]
+Watching = Callable[[Gateway], Gateway]
+Threads = tuple[threading.Thread, ...]
+
+
+def watch(config: Config, now: Callable[[], Config], load: Load) -> tuple[Watch, Threads]:
+    """Return what counts a desk, each time it is laid out, and what is to be started once signals are seen to.
+
+    *now* gives the settings as they were read last.
+    """
     port = metrics.open_port(config.metrics.listen, "milter") if config.metrics.listen else None
     if port is None:
-        return Watched(desk, tell_held)
+        return Watched, ()
     registry = CollectorRegistry()
     registry.register(Answers(load))
+
+    def paths() -> dict[str, Path]:
+        tunnel = now().tunnel
+        recipients = metrics.numbered("tunnel.recipient_certificates", tunnel.recipient_certificates)
+        return {**recipients, **metrics.numbered("tunnel.sender_certificates", tunnel.sender_certificates)}
+
     if config.intake.mode == "tunnel":
-        recipients = metrics.numbered("tunnel.recipient_certificates", config.tunnel.recipient_certificates)
-        senders = metrics.numbered("tunnel.sender_certificates", config.tunnel.sender_certificates)
-        metrics.certificates(registry, {**recipients, **senders})
-    found = counted(desk, tell_held, registry)
-    return replace(found, threads=(metrics.answering(port, registry),))
+        metrics.certificates(registry, paths)
+    return counting(registry), (metrics.answering(port, registry),)
 
 
-def counted(desk: Desk, tell_held: Callable[[], int], registry: CollectorRegistry) -> Watched:
-    """Count and time what is done with *desk*."""
+def counting(registry: CollectorRegistry) -> Watch:
+    """Return what counts and times all that is done with a desk."""
     mails = Counter("messenger_mails", "Mails by verdict and reason", ["verdict", "reason"], registry=registry)
     words = "Unwrapping a mail, delivering it to one mailbox, telling one person"
     seconds = Histogram("messenger_mail_seconds", words, ["step"], buckets=metrics.QUICK, registry=registry)
     words = "Notices and orders of PDFs by what became of them"
     notices = Counter("messenger_notices", words, ["kind", "outcome"], registry=registry)
 
-    def counting(kind: str, tell: Tell) -> Tell:
+    def told_by(kind: str, tell: Tell) -> Tell:
         def told(address: str, mail: TunnelMail) -> bool:
             outcome = "failed"
             try:
@@ -79,39 +91,49 @@ def counted(desk: Desk, tell_held: Callable[[], int], registry: CollectorRegistr
 
         return told
 
-    def held() -> int:
-        told = tell_held()
-        notices.labels("notice", "held").inc(told)
-        return told
-
     def taken(outcome: Outcome) -> Outcome:
         verdict = {KEPT: "kept", REFUSED: "refused"}.get(outcome.verdict, "later")
         mails.labels(verdict, outcome.reason).inc()
         return outcome
 
     steps = {step: seconds.labels(step) for step in ("unwrap", "deliver", "tell")}
-    announce, order = counting("notice", desk.announce), counting("pdf", desk.order_pdf)
-    own = replace(desk, announce=announce, order_pdf=order, timed=lambda step: steps[step].time())
-    return Watched(own, held, taken)
+
+    def watched(desk: Desk, tell_held: Callable[[], int]) -> Watched:
+        def held() -> int:
+            told = tell_held()
+            notices.labels("notice", "held").inc(told)
+            return told
+
+        announce, order = told_by("notice", desk.announce), told_by("pdf", desk.order_pdf)
+        own = replace(desk, announce=announce, order_pdf=order, timed=lambda step: steps[step].time())
+        return Watched(own, held, taken)
+
+    return watched
 
 
-def watched_gateway(config: Config, gateway: Gateway) -> tuple[Gateway, tuple[threading.Thread, ...]]:
+def watch_gateway(config: Config, now: Callable[[], Config], load: Load) -> tuple[Watching, Threads]:
     """The same for the gateway."""
     port = metrics.open_port(config.metrics.listen, "gateway") if config.metrics.listen else None
     if port is None:
-        return gateway, ()
+        return lambda gateway: gateway, ()
     registry = CollectorRegistry()
-    registry.register(Answers(gateway.load))
-    own = config.gateway
-    pair = {"sender_certificate": own.sender_certificate, "recipient_certificate": own.recipient_certificate}
-    metrics.certificates(registry, {f"gateway.{name}": path for name, path in pair.items()})
-    return counted_gateway(gateway, registry), (metrics.answering(port, registry),)
+    registry.register(Answers(load))
 
+    def paths() -> dict[str, Path]:
+        own = now().gateway
+        return {
+            "gateway.sender_certificate": own.sender_certificate,
+            "gateway.recipient_certificate": own.recipient_certificate,
+        }
 
-def counted_gateway(gateway: Gateway, registry: CollectorRegistry) -> Gateway:
-    """Count the recipients of each mail that *gateway* looks into, by way and by what Postfix was told."""
+    metrics.certificates(registry, paths)
     words = "Recipients of mail that was looked into, by way and outcome"
     recipients = Counter("messenger_gateway_recipients", words, ["way", "outcome"], registry=registry)
+    return lambda gateway: _counted_gateway(gateway, recipients), (metrics.answering(port, registry),)
+
+
+def _counted_gateway(gateway: Gateway, recipients: Counter) -> Gateway:
+    """Count the recipients of each mail that *gateway* looks into, by way and by what Postfix was told."""
 
     def count(decision: Decision, outcome: str) -> None:
         for choice in decision.choices:

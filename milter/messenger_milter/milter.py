@@ -87,6 +87,6 @@ class Connection(connection.Connection):
         return verdict
 
 
-def run(intake: Intake, name: str, ready: Callable[[], None]) -> None:
-    """Answer Postfix on the socket *name* until SIGTERM or SIGINT (``connection.run``)."""
-    connection.run(name, "messenger-milter", lambda context: Connection(context, intake), ready)
+def run(intake: Callable[[], Intake], name: str, ready: Callable[[], None]) -> None:
+    """Answer Postfix on the socket *name* until SIGTERM or SIGINT (``connection.run``), with the *intake* of now."""
+    connection.run(name, "messenger-milter", lambda context: Connection(context, intake()), ready)

@@ -1,4 +1,6 @@
-"""The command messenger-milter: read settings and keys once, answer Postfix until told to stop.
+"""The command messenger-milter: read settings and keys, answer Postfix until told to stop.
+
+They are read at the start and at each SIGHUP; who is connected then goes on with what was read before.
 
 The only place of the intake that knows the clock, the settings and the process it runs in.
 """
@@ -10,15 +12,17 @@ import ipaddress
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import click
 
 from messenger import config as settings
-from messenger import link, logs, preferences
+from messenger import link, logs, notice_texts, preferences
+from messenger.config_renewal import read_again
 from messenger.envelope import Envelope
 from messenger.errors import MessengerError
 from messenger.mailbox import mailbox_of
@@ -27,27 +31,29 @@ from messenger.submission import Relay, Route
 from messenger.tunnel import Policy, TunnelKeys, TunnelMail, unwrap
 from messenger.tunnel.keys import load_certificate, load_recipient_key
 
-from . import checks, metrics, networks, serving, standalone, standalone_milter
+from . import checks, housekeeping, metrics, milter, networks, serving, standalone, standalone_milter
 from .announce import Announcer
 from .connection import MEMORY_LIMIT, Load
 from .fullness import Fullness
 from .held import Held
 from .intake import Desk, Outcome, take_in
-from .ledger import Ledger, LedgerError
-from .milter import Intake, TunnelAddresses, run
+from .ledger import Ledger
 from .pdf_orders import PdfOrders
-from .verdicts import one_line
 
 log = logging.getLogger(__name__)
 
 IN_ORDER = "Settings, keys, folders and the way notices leave are in order."
-DAY_SECONDS = 86_400.0
-HOUSE_SECONDS = 1.0
-#: How often to look whether somebody's hour is over, and where in the ledger.
-HELD_SECONDS = 5.0
+#: Where in the ledger notices lie whose hour isn't over.
 HELD = "held"
 #: How long a stop waits for a notice that is just being sent; after a crash it would be sent again.
 TELLER_SECONDS = 5.0
+#: Settings that count from a start to its end: others work in these places too, or threads and metrics do.
+FIXED = {
+    "mail": ("root",),
+    "intake": ("socket", "mode", "ledger"),
+    "pdf": ("spool",),
+    "metrics": ("listen",),
+}
 
 
 @click.command()
@@ -74,7 +80,43 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
         sys.exit(serving.EX_CONFIG)
     for problem in (*problems, *warnings):
         log.warning("%s", problem)  # mail waits in its sender's queue until it is mended
-    sys.exit(serve(config, name, desk, announcer))
+    sys.exit(serve(path, name, Work(config, announcer, desk)))
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the intake works with, as files said when they were last read."""
+
+    config: settings.Config
+    announcer: Announcer
+    desk: Desk
+
+    @property
+    def relay(self) -> Relay:
+        return self.announcer.relay
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.desk.ledger
+
+    @property
+    def ledger_days(self) -> int:
+        return self.config.intake.ledger_days
+
+
+def work_again(path: Path | None, before: Work) -> Work:
+    """Read settings, certificates and templates again. Raises a MessengerError where one can't be used."""
+    config = read_again(path, before.config, FIXED)
+    route = Route(sendmail=config.notice.sendmail, smtp=config.notice.smtp)
+    relay = before.announcer.relay if before.announcer.relay.route == route else Relay(route)
+    with notice_texts.renewing():
+        if problems := checks.problems_of_files(config):
+            raise settings.ConfigError("; ".join(problems))
+        # What stays remembers who is being told, and whose notice failed.
+        announcer = replace(announcer_of(config, relay), held=before.announcer.held)
+        work = Work(config, announcer, replace(desk_of(config, announcer), ledger=before.ledger))
+    logs.start(config.log.format)
+    return work
 
 
 def announcer_of(config: settings.Config, relay: Relay) -> Announcer:
@@ -167,80 +209,63 @@ def orders_of(config: settings.Config, announcer: Announcer) -> PdfOrders:
     )
 
 
-def serve(config: settings.Config, name: str, desk: Desk, announcer: Announcer) -> int:
+class Current:
+    """The work of now: another object after each SIGHUP that found all in order."""
+
+    def __init__(self, path: Path | None, work: Work) -> None:
+        self._path = path
+        # The largest mail allowed fits when nothing else is in hand.
+        self.load = Load(max(MEMORY_LIMIT, work.config.intake.size_limit))
+        self._watch, self.threads = metrics.watch(work.config, lambda: self.work.config, self.load)
+        self._take(work)
+
+    def renew(self) -> None:
+        """Take what the files say by now; raises, and changes nothing, where that can't be used."""
+        self._take(work_again(self._path, self.work))
+        self.load.allow(self.work.config.intake.size_limit)
+
+    def _take(self, work: Work) -> None:
+        watched = self._watch(work.desk, work.announcer.tell_held)
+        answering = intake_of(work.config, watched, self.load, work.announcer.relay)
+        self.work, self.tell_held, self.intake = work, watched.tell_held, answering
+
+
+def serve(path: Path | None, name: str, work: Work) -> int:
     """Answer Postfix until SIGTERM or SIGINT, then finish what is in hand; return the exit status."""
-    load = Load(max(MEMORY_LIMIT, config.intake.size_limit))  # the largest mail allowed fits when nothing else is
-    watched = metrics.watched(config, desk, announcer.tell_held, load)
+    current = Current(path, work)
     stopping = threading.Event()
-    house = threading.Thread(
-        target=_keep_house, args=(desk.ledger, announcer.relay, config.intake.ledger_days), daemon=True
-    )
-    teller = threading.Thread(target=_tell_held, args=(watched.tell_held, stopping), daemon=True)
+    house = threading.Thread(target=housekeeping.keep, args=(lambda: current.work,), daemon=True)
+    teller = threading.Thread(target=housekeeping.tell_held, args=(lambda: current.tell_held(), stopping), daemon=True)
 
     def ended() -> None:
         stopping.set()
-        _sync(desk.ledger)
+        housekeeping.sync(work.desk.ledger)
         teller.join(TELLER_SECONDS)
 
-    return serving.serve(
-        name, answering(config, watched, load, announcer.relay), load, (house, teller, *watched.threads), ended
-    )
+    def run(socket_name: str, ready: Callable[[], None]) -> None:
+        if _stands_alone(work.config):
+            standalone_milter.run(lambda: cast(standalone_milter.Intake, current.intake), socket_name, ready)
+        else:
+            milter.run(lambda: cast(milter.Intake, current.intake), socket_name, ready)
+
+    threads = (house, teller, *current.threads)
+    return serving.serve(name, run, current.load, current.renew, threads, ended)
 
 
-def answering(
+def intake_of(
     config: settings.Config, watched: metrics.Watched, load: Load, relay: Relay
-) -> Callable[[str, Callable[[], None]], None]:
-    """Return what answers Postfix on a socket, in the mode that the settings name."""
+) -> milter.Intake | standalone_milter.Intake:
+    """Lay out what a connection works with, in the mode that the settings name."""
     limit = config.intake.size_limit
 
     def taking(envelope: Envelope, raw: bytes, progress: Callable[[], object]) -> Outcome:
         return watched.counted(take_in(envelope, raw, watched.desk, progress))
 
     if not _stands_alone(config):
-        intake = Intake(TunnelAddresses(_tunnel_addresses(config)), limit, taking, load)
-        return functools.partial(run, intake)
+        return milter.Intake(milter.TunnelAddresses(_tunnel_addresses(config)), limit, taking, load)
     border = standalone_milter.Border(
         own_domains=frozenset(config.site.own_domains),
         own_addresses=frozenset({config.notice.mail_from, config.reply.mail_from} - {""}),
         hosts=tuple(ipaddress.ip_network(host) for host in config.gateway.messenger_hosts),
     )
-    return functools.partial(standalone_milter.run, standalone_milter.Intake(border, limit, taking, relay.submit, load))
-
-
-def _keep_house(ledger: Ledger, relay: Relay, ledger_days: int) -> None:
-    """Each second put the ledger on disk and let go of idle connections; once a day forget old entries."""
-    pruned = -DAY_SECONDS
-    while True:
-        if time.monotonic() - pruned >= DAY_SECONDS:
-            pruned = time.monotonic()
-            _prune(ledger, ledger_days)
-        _sync(ledger)
-        relay.tidy()
-        time.sleep(HOUSE_SECONDS)
-
-
-def _tell_held(tell: Callable[[], int], stopping: threading.Event) -> None:
-    """Send the notices that were held back, as their hours end. Beside the other house work, which must not wait."""
-    while not stopping.wait(HELD_SECONDS):
-        try:
-            told = tell()
-            if told:
-                log.info("%d notices sent that were held back", told)
-        except Exception as error:  # the next round comes whatever happened in this one
-            log.warning("notices held back: %s", one_line(error), exc_info=error)
-
-
-def _prune(ledger: Ledger, days: int) -> None:
-    try:
-        ledger.prepare()
-        forgotten = ledger.prune(time.time() - days * DAY_SECONDS)
-        log.info("ledger: %d entries older than %d days removed", forgotten, days)
-    except (LedgerError, OSError) as error:
-        log.warning("ledger: %s", one_line(error))
-
-
-def _sync(ledger: Ledger) -> None:
-    try:
-        ledger.sync()
-    except LedgerError as error:
-        log.warning("ledger: %s", one_line(error))
+    return standalone_milter.Intake(border, limit, taking, relay.submit, load)

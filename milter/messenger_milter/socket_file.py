@@ -32,9 +32,8 @@ class SocketError(MessengerError):
 @contextlib.contextmanager
 def claimed(name: str) -> Iterator[str]:
     """Hold the socket *name* for this process and yield it as libmilter spells it. Removes it in the end."""
-    inet = _INET.fullmatch(name)
-    if inet:
-        _refuse_if_answered(name, (inet["host"] or "127.0.0.1", int(inet["port"])))
+    if _INET.fullmatch(name):
+        _refuse_if_answered(name)
         yield name
         return
     path = Path(name.removeprefix("unix:").removeprefix("local:"))
@@ -99,23 +98,43 @@ def _remove_stale(path: Path) -> None:
             raise SocketError(f"{path} is not a socket; remove it or choose another [intake] socket")
     except FileNotFoundError:
         return
-    _refuse_if_answered(str(path), str(path))
+    _refuse_if_answered(str(path))
     log.info("removing %s, which a milter left behind", path)
     path.unlink(missing_ok=True)
 
 
-def _refuse_if_answered(name: str, address: str | tuple[str, int]) -> None:
+def connected(name: str, seconds: float) -> socket.socket:
+    """Connect to the milter on the socket *name*, as the settings spell it; raises OSError.
+
+    Each step on it may take *seconds*.
+    """
+    address = _address(name)
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     if isinstance(address, tuple) and ":" in address[0]:
         family = socket.AF_INET6
-    with socket.socket(family, socket.SOCK_STREAM) as client:
-        client.settimeout(ANSWER_SECONDS)
-        try:
-            client.connect(address)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except OSError as error:
-            raise SocketError(f"cannot tell whether {name} is in use: {error}") from error
+    client = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        client.settimeout(seconds)
+        client.connect(address)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _address(name: str) -> str | tuple[str, int]:
+    if inet := _INET.fullmatch(name):
+        return inet["host"] or "127.0.0.1", int(inet["port"])
+    return name.removeprefix("unix:").removeprefix("local:")
+
+
+def _refuse_if_answered(name: str) -> None:
+    try:
+        connected(name, ANSWER_SECONDS).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return
+    except OSError as error:
+        raise SocketError(f"cannot tell whether {name} is in use: {error}") from error
     raise _answered(name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,27 +16,33 @@ if TYPE_CHECKING:
     from messenger.config import Config
 
 
-def watched(config: Config, bench: Bench) -> Bench:
-    """Answer Prometheus where the settings want it; return *bench* with all that is done there counted."""
+Watch = Callable[[Bench], Bench]
+
+
+def watch(config: Config, now: Callable[[], Config]) -> Watch:
+    """Answer Prometheus where the settings want it; return what counts all that is done at a bench.
+
+    *now* gives the settings as they were read last.
+    """
     port = metrics.open_port(config.metrics.listen, "pdfotp") if config.metrics.listen else None
     if port is None:
-        return bench
+        return lambda bench: bench
     registry = CollectorRegistry()
-    look_up(config, registry)
+    look_up(config, now, registry)
     metrics.answering(port, registry).start()
-    return counted(bench, registry)
+    return counting(registry)
 
 
-def look_up(config: Config, registry: CollectorRegistry) -> None:
+def look_up(config: Config, now: Callable[[], Config], registry: CollectorRegistry) -> None:
     """Show what needn't be counted because it can be looked at."""
     folders = {state: config.pdf.spool / folder for state, folder in (("waiting", "new"), ("failed", "failed"))}
     depths = {state: lambda folder=folder: metrics.files_in(folder) for state, folder in folders.items()}
-    registry.register(metrics.Gauges("messenger_pdf_spool", "Mails in the PDF spool", "state", depths))
-    metrics.certificates(registry, {"pdf.sign_certificate": config.pdf.sign_certificate})
+    registry.register(metrics.Gauges("messenger_pdf_spool", "Mails in the PDF spool", "state", lambda: depths))
+    metrics.certificates(registry, lambda: {"pdf.sign_certificate": now().pdf.sign_certificate})
 
 
-def counted(bench: Bench, registry: CollectorRegistry) -> Bench:
-    """Return *bench* with each try counted and timed."""
+def counting(registry: CollectorRegistry) -> Watch:
+    """Return what has each try at a bench counted and timed."""
     tries = Counter("messenger_pdfs", "Tries to send a PDF by what became of them", ["state"], registry=registry)
     seconds = Histogram("messenger_pdf_seconds", "Making and sending a PDF", buckets=metrics.SLOW, registry=registry)
-    return replace(bench, count=lambda state: tries.labels(state).inc(), timed=seconds.time)
+    return lambda bench: replace(bench, count=lambda state: tries.labels(state).inc(), timed=seconds.time)

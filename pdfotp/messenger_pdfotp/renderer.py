@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,10 @@ class Rendered:
 class Renderer:
     """One process, started when it is first needed and replaced when it fails. For one thread."""
 
-    def __init__(self, wall_seconds: float = WALL_SECONDS) -> None:
+    def __init__(self, wall_seconds: float = WALL_SECONDS, begun: Callable[[], object] = lambda: None) -> None:
+        """*begun* is called before each document: who watches the service may wait so long again."""
         self._wall_seconds = wall_seconds
+        self._begun = begun
         self._child: Child | None = None
         self._stopped = False
 
@@ -60,6 +63,7 @@ class Renderer:
 
     def render(self, html: str, css: str, identifier: str) -> Rendered:
         """Return the PDF; *identifier* (hex) makes the same document the same PDF. Raises RenderError, Stopped."""
+        self._begun()
         self.start()
         assert self._child is not None
         self._unless_stopped()

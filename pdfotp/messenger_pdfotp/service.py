@@ -1,6 +1,7 @@
-"""The command messenger-pdfotp: read the settings once, then make PDFs of what comes into the spool until told to stop.
+"""The command messenger-pdfotp: read the settings, then make PDFs of what comes into the spool until told to stop.
 
-The only place of this room that knows the clock, the settings and the process it runs in. Several may run at once.
+Settings, certificates and templates are read again at SIGHUP, between two PDFs. The only place of this room that knows
+the clock, the settings and the process it runs in. Several may run at once.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 import click
 
 from messenger import config as settings
-from messenger import logs, pdf_password
+from messenger import logs, notice_texts, pdf_password
+from messenger.config_renewal import read_again, renewed
 from messenger.errors import MessengerError
 from messenger.pdf_spool import Spool
-from messenger.sd_notify import sd_notify
+from messenger.sd_notify import Watchdog, sd_notify
 from messenger.submission import Route, submit
 
 from . import alarm, checks, metrics, signing
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # sysexits.h: systemd doesn't start us again for this one.
 EX_CONFIG = 78
+#: Settings that count from a start to its end.
+FIXED = {"pdf": ("spool",), "metrics": ("listen",)}
 #: How often to look for new files, and how often to forget what was sent long ago.
 LOOK_SECONDS = 0.5
 HOUSE_SECONDS = 3600
@@ -63,8 +67,9 @@ def main(path: Path | None, only_check: bool, once: bool) -> None:
     if only_check:
         click.echo("Settings, keys, the spool and the renderer are in order.")
         return
-    stopping = threading.Event()
-    renderer = Renderer()
+    stopping, asked = threading.Event(), threading.Event()
+    watchdog = Watchdog()
+    renderer = Renderer(begun=watchdog.alive)
 
     def stop(*_: object) -> None:
         stopping.set()
@@ -73,7 +78,8 @@ def main(path: Path | None, only_check: bool, once: bool) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    serve(config, renderer, stopping, once)
+    signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    serve(Current(path, config, renderer), stopping, asked, watchdog, once)
 
 
 def quiet() -> None:
@@ -101,12 +107,35 @@ def bench_of(config: settings.Config, renderer: Renderer) -> Bench:
     )
 
 
-def serve(config: settings.Config, renderer: Renderer, stopping: threading.Event, once: bool = False) -> None:
-    """Work until *stopping* is set; with *once* until nothing is due. Ends *renderer*."""
-    # The renderer's process is a copy of what this one is when it starts: before the key is read.
-    renderer.start()
-    spool = Spool(config.pdf.spool)
-    bench = metrics.watched(config, bench_of(config, renderer))
+class Current:
+    """What a worker works with now: another bench after each SIGHUP that found all in order."""
+
+    def __init__(self, path: Path | None, config: settings.Config, renderer: Renderer) -> None:
+        # The renderer's process is a copy of what this one is when it starts: before the key is read.
+        renderer.start()
+        self._path, self.config, self.renderer = path, config, renderer
+        self._watch = metrics.watch(config, lambda: self.config)
+        self.bench = self._watch(bench_of(config, renderer))
+
+    def renew(self) -> None:
+        """Take what the files say by now; raises, and changes nothing, where that can't be used."""
+        config = read_again(self._path, self.config, FIXED)
+        with notice_texts.renewing():
+            if problems := checks.problems(config):
+                raise settings.ConfigError("; ".join(problems))
+            bench = bench_of(config, self.renderer)
+        logs.start(config.log.format)
+        self.config, self.bench = config, self._watch(bench)
+
+
+def serve(
+    current: Current, stopping: threading.Event, asked: threading.Event, watchdog: Watchdog, once: bool = False
+) -> None:
+    """Work until *stopping* is set; with *once* until nothing is due. Reads files again when *asked* is set.
+
+    Ends the renderer.
+    """
+    spool = Spool(current.config.pdf.spool)
     kept = -float(HOUSE_SECONDS)
     log.info("making PDFs of what comes into %s", spool.root)
     sd_notify("READY=1")
@@ -115,14 +144,18 @@ def serve(config: settings.Config, renderer: Renderer, stopping: threading.Event
             if time.monotonic() - kept >= HOUSE_SECONDS:
                 kept = time.monotonic()
                 _tidy(spool)
-            busy = _round(spool, bench, stopping)
+            if asked.is_set():
+                asked.clear()
+                renewed(current.renew)
+            watchdog.alive()
+            busy = _round(spool, current, stopping, asked)
             if once and not busy:
                 break
             if not busy:
                 stopping.wait(LOOK_SECONDS)
     finally:
         sd_notify("STOPPING=1")
-        renderer.close()
+        current.renderer.close()
 
 
 def _tidy(spool: Spool) -> None:
@@ -132,8 +165,8 @@ def _tidy(spool: Spool) -> None:
         log.warning("%s", error)
 
 
-def _round(spool: Spool, bench: Bench, stopping: threading.Event) -> bool:
-    """Work on all that is due; True if anything was done."""
+def _round(spool: Spool, current: Current, stopping: threading.Event, asked: threading.Event) -> bool:
+    """Work on all that is due, or until something else is *asked*; True if anything was done."""
     busy = False
     trouble = False
     try:
@@ -144,10 +177,12 @@ def _round(spool: Spool, bench: Bench, stopping: threading.Event) -> bool:
     for pdf_id in due:
         if stopping.is_set():
             break
+        if asked.is_set():
+            return True
         try:
             with spool.claim(pdf_id) as claim:
                 if claim:
-                    busy = work(claim, bench, int(time.time())) or busy
+                    busy = work(claim, current.bench, int(time.time())) or busy
         except MessengerError as error:  # a file that can't be used keeps nobody else's waiting
             log.warning("%s", error)
             trouble = True

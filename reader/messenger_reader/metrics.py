@@ -68,10 +68,11 @@ def look_up(config: Config, registry: CollectorRegistry) -> None:
     """Show what needn't be counted because it can be looked at."""
     due = config.mail.root / DUE
     words = "Read receipts that wait to be sent"
-    registry.register(metrics.Gauges("messenger_receipts", words, "state", {"waiting": lambda: metrics.files_in(due)}))
+    waiting = {"waiting": lambda: metrics.files_in(due)}
+    registry.register(metrics.Gauges("messenger_receipts", words, "state", lambda: waiting))
     reply = config.reply
     paths = metrics.numbered("reply.encrypt_to", reply.encrypt_to)
-    metrics.certificates(registry, {"reply.sign_certificate": reply.sign_certificate, **paths})
+    metrics.certificates(registry, lambda: {"reply.sign_certificate": reply.sign_certificate, **paths})
 
 
 def count(app: Flask, registry: CollectorRegistry | None) -> None:
