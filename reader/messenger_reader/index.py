@@ -41,7 +41,7 @@ SELECT {COLUMNS} FROM mail WHERE folder = ? AND name = ?
 OLDER = f"""
 SELECT {COLUMNS} FROM mail WHERE folder = ? AND (received, name) < (?, ?) ORDER BY received DESC, name DESC LIMIT ?
 """  # noqa: S608 -- our own words
-COUNTS = "SELECT folder, total, unread FROM folder"
+COUNTS = "SELECT folder, coalesce(total, 0), coalesce(unread, 0) FROM folder LEFT JOIN tally USING (folder)"
 NEWER = f"""
 SELECT {COLUMNS} FROM mail WHERE folder = ? AND (received, name) > (?, ?) ORDER BY received, name LIMIT ?
 """  # noqa: S608 -- our own words
@@ -161,7 +161,7 @@ class Index:
         wanted = list(folders)
         if vanished := found.keys() - set(wanted):
             with self._writing():
-                for table in ("mail", "folder"):
+                for table in ("mail", "folder", "tally"):
                     self._db.executemany(f"DELETE FROM {table} WHERE folder = ?", [(one,) for one in vanished])  # noqa: S608 -- our own words
         return [(folder, *found.get(folder, (0, 0))) for folder in wanted]
 
@@ -179,10 +179,8 @@ class Index:
         else:
             found = self._rows(OLDER, folder, older or NEWEST, size + 1)
             rows, has_newer, has_older = found[:size], older is not None, len(found) > size
-        total, unread = self._db.execute("SELECT total, unread FROM folder WHERE folder = ?", (folder,)).fetchone() or (
-            0,
-            0,
-        )
+        counted = self._db.execute("SELECT total, unread FROM tally WHERE folder = ?", (folder,)).fetchone()
+        total, unread = counted or (0, 0)
         return Rows(tuple(rows), has_newer, has_older, total, unread)
 
     def neighbours(self, folder: str, name: str) -> tuple[Row | None, Row | None]:
@@ -243,9 +241,7 @@ class Index:
 
     def _note(self, folder: str, look: Look) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO folder SELECT ?1, ?2, ?3, ?4, ?5,"
-            " (SELECT count(*) FROM mail WHERE folder = ?1),"
-            " (SELECT count(*) FROM mail WHERE folder = ?1 AND instr(flags, 'S') = 0)",
+            "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?)",
             (folder, look.new_stamp, look.cur_stamp, look.new_again, look.cur_again),
         )
 

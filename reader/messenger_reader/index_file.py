@@ -18,14 +18,14 @@ from messenger.errors import MessengerError
 from . import index_contents
 
 #: Any change to SCHEMA, or to what a column means, needs another number here.
-VERSION = 5
+VERSION = 6
 SCHEMA = """
 CREATE TABLE folder (
     folder TEXT PRIMARY KEY,
     new_stamp INTEGER NOT NULL, cur_stamp INTEGER NOT NULL, -- Mailbox.state() as of the last look
-    new_again REAL NOT NULL, cur_again REAL NOT NULL,       -- when to look again even if that hasn't changed
-    total INTEGER NOT NULL, unread INTEGER NOT NULL
+    new_again REAL NOT NULL, cur_again REAL NOT NULL        -- when to look again even if that hasn't changed
 ) STRICT;
+CREATE TABLE tally (folder TEXT PRIMARY KEY, total INTEGER NOT NULL, unread INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE mail (
     folder TEXT NOT NULL, name TEXT NOT NULL,
     received INTEGER NOT NULL, size INTEGER NOT NULL, flags TEXT NOT NULL,
@@ -37,11 +37,23 @@ CREATE TABLE mail (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mail_by_age ON mail (folder, received, name);
 CREATE INDEX mail_by_name ON mail (name);
-CREATE INDEX mail_unread ON mail (folder) WHERE instr(flags, 'S') = 0;
 CREATE TABLE act ( -- what was moved last, so that it can be undone: see done.py
     token TEXT PRIMARY KEY, made REAL NOT NULL, act TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+_LESS = "UPDATE tally SET total = total - 1, unread = unread - (instr(OLD.flags, 'S') = 0) WHERE folder = OLD.folder;"
+# Nothing that depends on a conflict: in a trigger SQLite would settle it as the statement outside says.
+_MORE = """
+    INSERT INTO tally SELECT NEW.folder, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM tally WHERE folder = NEW.folder);
+    UPDATE tally SET total = total + 1, unread = unread + (instr(NEW.flags, 'S') = 0) WHERE folder = NEW.folder;
+"""
+#: What is in each folder is kept count of: to count a hundred thousand takes longer than all else of a page.
+TALLY = (
+    f"CREATE TRIGGER tally_more AFTER INSERT ON mail BEGIN {_MORE} END",
+    f"CREATE TRIGGER tally_less AFTER DELETE ON mail BEGIN {_LESS} END",
+    "CREATE TRIGGER tally_other AFTER UPDATE OF folder, flags ON mail"
+    f" WHEN OLD.folder <> NEW.folder OR OLD.flags <> NEW.flags BEGIN {_LESS} {_MORE} END",
+)
 #: SQLite's primary result codes that say the file itself is no good.
 BROKEN = {
     sqlite3.SQLITE_ERROR,  # other tables than ours
@@ -166,6 +178,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")  # words of a deleted mail don't stay in what is left free
+        connection.execute("PRAGMA recursive_triggers = ON")  # else a row that REPLACE takes away is still counted
         if _version(connection) != VERSION:
             _create(connection)
     except BaseException:
@@ -182,7 +195,7 @@ def _create(connection: sqlite3.Connection) -> None:
     """Fill an empty file; one of another version has the tables already and so counts as broken."""
     connection.execute("BEGIN IMMEDIATE")
     if _version(connection) != VERSION:  # else another process was quicker
-        for statement in (*SCHEMA.split(";"), *index_contents.SCHEMA):
+        for statement in (*SCHEMA.split(";"), *TALLY, *index_contents.SCHEMA):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
