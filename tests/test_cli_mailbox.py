@@ -167,9 +167,14 @@ def test_nobody_gets_the_mail_of_somebody_else_by_a_move(desk, alice):
     desk.sign_up(CAROL, NOW)
 
     filled, taken = run(desk, "move", ALICE, BOB), run(desk, "move", ALICE, CAROL)
+    desk.mailbox("dora@example.org").deliver(RAW, NAME)
+    orphaned = run(desk, "move", "dora@example.org", CAROL)
     nobody, same = run(desk, "move", "dave@example.net", "erin@example.net"), run(desk, "move", ALICE, ALICE.upper())
 
     assert [one.status for one in (filled, taken, nobody, same)] == [73, 73, 67, 64]
+    assert orphaned.status == 73
+    assert "never one of dora@example.org" in orphaned.err
+    assert not desk.mailbox(CAROL).exists()
     assert len(contents(alice)) == 3
     assert desk.accounts().find(ALICE)
     # A way that stays: one mailbox's mail into the other.

@@ -18,7 +18,7 @@ from messenger.cli.mail_archive import read
 from messenger.cli.status import DATA, Failed
 
 from .account_commands_fixtures import desk_fixture  # noqa: F401
-from .accounts_fixtures import BOB
+from .accounts_fixtures import ALICE, BOB, NOW
 from .cli_fixtures import made_site_fixture, messenger_fixture, site_fixture  # noqa: F401
 from .test_cli_mailbox import run
 
@@ -164,6 +164,17 @@ def test_two_imports_at_once_leave_each_message_once(desk, tmp_path):
 
     assert [one.wait(60) for one in running] == [0, 0, 0]
     assert len(desk.mailbox(BOB).list()) == 40
+
+
+def test_of_two_moves_to_one_address_the_second_finds_it_taken(desk):
+    desk.sign_up(ALICE, NOW)
+    desk.mailbox(ALICE).deliver(RAW, "a" * 64)
+    desk.mailbox(BOB).deliver(RAW, "b" * 64)
+    new, settings = "carol@example.net", ("--config", desk.folder / "messenger.toml")
+    running = [_started("mailbox", "move", old, new, *settings) for old in (ALICE, BOB)]
+
+    assert sorted(one.wait(60) for one in running) == [0, 73]
+    assert len(desk.mailbox(new).list()) == 1
 
 
 def _started(*words):

@@ -14,9 +14,13 @@ from ..mailbox import Mailbox, mailbox_of, mailboxes
 from . import rows
 from .account_acts import ask, delete_mail, number_of
 from .account_database import administrator, opened
+from .files import locked
 from .mailbox_files import export, import_
 from .options import config_option, echo_json, json_option, settings
 from .status import CANT_CREATE, DATA, NO_USER, OK, Failed
+
+#: So long a move waits for another one.
+MOVE_SECONDS = 30.0
 
 
 @click.group(epilog="Example: messenger mailbox export anna@example.net --out anna.tar")
@@ -110,7 +114,8 @@ def move(address: str, new_address: str, as_json: bool) -> int:
     if old == new:
         raise click.UsageError(f"{old}: expected two addresses, found the same twice")
     key = totp.load_key(config.accounts.totp_key)
-    with opened(config, key) as accounts:
+    # One at a time: two that give an address something at once could both find it free.
+    with opened(config, key) as accounts, locked(config.accounts.database.parent, MOVE_SECONDS):
         here, there = (mailbox_of(config.mail.root, one) for one in (old, new))
         found = accounts.find(old)
         _refuse(old, new, here, there, accounts)
@@ -146,6 +151,9 @@ def _refuse(old: str, new: str, here: Mailbox, there: Mailbox, accounts: Account
     taken = accounts.find(new)
     if taken and accounts.find(old):
         raise Failed(f"{new}: has an account already; delete one of the two first", CANT_CREATE)
+    if taken and not any(one.event == "move" and one.detail == f"from {old}" for one in accounts.trail(0, new)):
+        mend = f"if it is the same person: messenger mailbox export {old} --out FILE, then import FILE into {new}"
+        raise Failed(f"{new}: has an account that was never one of {old}; {mend}", CANT_CREATE)
     if _count(there) and (here.exists() or accounts.find(old)):
         mend = "`messenger mailbox export` the one and `import` it into the other"
         raise Failed(f"{new}: has mail already; {mend}", CANT_CREATE)
