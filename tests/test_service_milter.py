@@ -341,6 +341,24 @@ def test_a_socket_that_another_program_answers_is_left_alone(site):
     assert site.socket.exists()
 
 
+def test_what_is_wrong_with_a_socket_names_the_service_whose_it_is(tmp_path):
+    path, gateway = tmp_path / "none" / "g.sock", socket_file.GATEWAY
+    socket_name = str(path)
+    with pytest.raises(SocketError, match="install -d -o messenger-gateway -g postfix"):
+        socket_file.check(socket_name, gateway)
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(SocketError, match=r"another \[gateway\] socket"), socket_file.claimed(socket_name, gateway):
+        pass
+    path.unlink()
+    with (
+        socket_file.claimed(socket_name, gateway),
+        pytest.raises(SocketError, match="another messenger-gateway answers"),
+        socket_file.claimed(socket_name, gateway),
+    ):
+        pass
+
+
 def test_a_file_in_the_sockets_place_is_not_removed(site):
     site.socket.write_text("somebody's notes")
 

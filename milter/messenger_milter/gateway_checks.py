@@ -53,7 +53,7 @@ def _checks(config: Config, socket_name: str) -> Iterator[Callable[[], object]]:
         yield lambda: _check_writable(section.observed.parent, "[gateway] observed")
     if section.harvest and section.certificates:
         yield lambda: _check_writable(section.certificates, "[gateway] harvest") if section.certificates else None
-    yield lambda: socket_file.check(socket_name)
+    yield lambda: socket_file.check(socket_name, socket_file.GATEWAY)
 
 
 def _check_folder(folder: Path, name: str) -> None:

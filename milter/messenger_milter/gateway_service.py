@@ -27,7 +27,7 @@ from messenger.gateway.grounds import Grounds
 from messenger.gateway.policy_file import PolicyFile
 from messenger.submission import Relay, Route
 
-from . import gateway_checks, metrics, serving
+from . import gateway_checks, metrics, serving, socket_file
 from .connection import MEMORY_LIMIT, Load
 from .gateway import Desk, carry_out
 from .gateway_keys import keys_of
@@ -69,7 +69,7 @@ def main(path: Path | None, only_check: bool, socket_name: str | None) -> None:
     def answer(socket_name: str, ready: Callable[[], None]) -> None:
         run(lambda: current.gateway, socket_name, ready)
 
-    sys.exit(serving.serve(name, answer, current.load, current.renew, threads))
+    sys.exit(serving.serve(name, answer, current.load, current.renew, threads, who=socket_file.GATEWAY))
 
 
 class Current:

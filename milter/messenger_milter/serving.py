@@ -37,16 +37,17 @@ def serve(
     renew: Callable[[], object],
     threads: Sequence[threading.Thread] = (),
     ended: Callable[[], None] = lambda: None,
+    who: str = socket_file.MILTER,
 ) -> int:
     """Call *run* with the socket and what to do when it is open; return the exit status. For the main thread.
 
     *threads* are started then, *renew* is called at each SIGHUP, and *ended* when nothing more comes in and what was
-    in hand is finished.
+    in hand is finished. *who* is the service that errors speak of.
     """
     # libmilter waits for these in a thread of its own; any thread that left them open would die of them instead.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     try:
-        with socket_file.claimed(name) as milter_name:
+        with socket_file.claimed(name, who) as milter_name:
             _answer(lambda: run(milter_name, lambda: _ready(name, (*threads, *heartbeat.beating(name)))), renew)
             sd_notify("STOPPING=1")
             settled = load.settle(SETTLE_SECONDS)

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Postfix's daemons run as this user and group, inside the chroot or not.
 POSTFIX_GROUP = "postfix"
+MILTER, GATEWAY = "messenger-milter", "messenger-gateway"
+_SECTION = {MILTER: "[intake]", GATEWAY: "[gateway]"}
 #: How long a socket may take to accept before it counts as dead.
 ANSWER_SECONDS = 2.0
 
@@ -30,15 +32,15 @@ class SocketError(MessengerError):
 
 
 @contextlib.contextmanager
-def claimed(name: str) -> Iterator[str]:
-    """Hold the socket *name* for this process and yield it as libmilter spells it. Removes it in the end."""
+def claimed(name: str, who: str = MILTER) -> Iterator[str]:
+    """Hold the socket *name* for the service *who* and yield it as libmilter spells it. Removes it in the end."""
     if _INET.fullmatch(name):
-        _refuse_if_answered(name)
+        _refuse_if_answered(name, who)
         yield name
         return
     path = Path(name.removeprefix("unix:").removeprefix("local:"))
-    with _locked(path):
-        _remove_stale(path)
+    with _locked(path, who):
+        _remove_stale(path, who)
         try:
             yield f"unix:{path}"
         finally:
@@ -59,24 +61,23 @@ def opened(name: str, open_socket: Callable[[], None]) -> None:
     _give_to_postfix(path)
 
 
-def check(name: str) -> None:
-    """Raise SocketError unless the socket could be made."""
+def check(name: str, who: str = MILTER) -> None:
+    """Raise SocketError unless the service *who* could make the socket."""
     if _INET.fullmatch(name):
         return
     folder = Path(name.removeprefix("unix:").removeprefix("local:")).parent
     if not folder.is_dir():
         raise SocketError(
-            f"the socket's folder {folder} is missing:"
-            f" install -d -o messenger-milter -g {POSTFIX_GROUP} -m 2750 {folder}"
+            f"the socket's folder {folder} is missing: install -d -o {who} -g {POSTFIX_GROUP} -m 2750 {folder}"
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise SocketError(f"cannot write to the socket's folder {folder}: give it to the user of messenger-milter")
+        raise SocketError(f"cannot write to the socket's folder {folder}: give it to the user of {who}")
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, who: str) -> Iterator[None]:
     """Two that start at the same moment would both find the socket dead; a lock that dies with its holder decides."""
-    check(str(path))
+    check(str(path), who)
     lock = path.with_name(path.name + ".lock")
     try:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -86,19 +87,19 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _answered(str(path)) from None
+            raise _answered(str(path), who) from None
         yield
     finally:
         os.close(handle)
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(path: Path, who: str) -> None:
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise SocketError(f"{path} is not a socket; remove it or choose another [intake] socket")
+            raise SocketError(f"{path} is not a socket; remove it or choose another {_SECTION[who]} socket")
     except FileNotFoundError:
         return
-    _refuse_if_answered(str(path))
+    _refuse_if_answered(str(path), who)
     log.info("removing %s, which a milter left behind", path)
     path.unlink(missing_ok=True)
 
@@ -128,18 +129,18 @@ def _address(name: str) -> str | tuple[str, int]:
     return name.removeprefix("unix:").removeprefix("local:")
 
 
-def _refuse_if_answered(name: str) -> None:
+def _refuse_if_answered(name: str, who: str) -> None:
     try:
         connected(name, ANSWER_SECONDS).close()
     except (ConnectionRefusedError, FileNotFoundError):
         return
     except OSError as error:
         raise SocketError(f"cannot tell whether {name} is in use: {error}") from error
-    raise _answered(name)
+    raise _answered(name, who)
 
 
-def _answered(name: str) -> SocketError:
-    return SocketError(f"another messenger-milter answers on {name}; stop it first, or give this one --socket")
+def _answered(name: str, who: str) -> SocketError:
+    return SocketError(f"another {who} answers on {name}; stop it first, or give this one --socket")
 
 
 def _give_to_postfix(path: Path) -> None:
