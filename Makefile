@@ -43,6 +43,9 @@ deb: ready-run   ## dist/*.deb for this Debian; ARGS="--version 0.1.0+site1"
 screenshots: ready-test ## the main pages as pictures, into screenshots/
 	$(BIN)/python -m scripts.screenshots $(ARGS)
 
+conformance: ready-test ## the milters against miltertest and every order of commands; ARGS="--depth 3"
+	@$(BIN)/python -m proof.conformance $(ARGS)
+
 fuzz: ready-test ## feed every entrance with what nobody expects; ARGS="--seconds 600 --target unwrap"
 	$(BIN)/python -m proof.fuzz $(ARGS)
 

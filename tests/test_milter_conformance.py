@@ -6,7 +6,14 @@ import pytest
 
 from proof.conformance import orders, scripts, services
 
-DATA_LESS = orders.OFFERS[-1]
+#: As the gateway was before it asked at the end of the header: mail of an MTA without DATA was nobody's.
+ASKED_AT_DATA_ALONE = (
+    "import messenger_milter.gateway_milter as g\n"
+    "def eoh(self, real=g.Connection.eoh):\n"
+    "    self._decided = True\n"
+    "    return real(self)\n"
+    "g.Connection.eoh = eoh"
+)
 
 
 @pytest.fixture(scope="module", params=services.ALL)
@@ -43,7 +50,7 @@ def test_an_mta_that_knows_no_data_gets_the_same_verdicts(conversation):
     ids=["value", "name", "folds", "NUL"],
 )
 def test_a_field_as_large_as_a_packet_is_taken_with_its_mail(conversation, name, value):
-    for letter in "MRT" if conversation.version > 3 else "MR":
+    for letter in conversation.up_to_data:
         conversation.say(letter)
     conversation.field(name, value)
     for letter in "LNB":
@@ -55,7 +62,7 @@ def test_a_field_as_large_as_a_packet_is_taken_with_its_mail(conversation, name,
 
 
 def test_fields_of_more_than_the_limit_are_refused_and_the_next_mail_is_taken(conversation):
-    for letter in "MRT" if conversation.version > 3 else "MR":
+    for letter in conversation.up_to_data:
         conversation.say(letter)
     for _ in range(40):
         conversation.field(b"X-Long", b"y" * 60_000)
@@ -74,3 +81,30 @@ def test_a_word_of_the_client_that_is_no_utf_8_keeps_no_mail_from_its_answer(ser
 
         assert conversation.mail("R") == b"d"
     assert "UnicodeDecodeError" not in service.process.text()
+
+
+def test_what_is_ours_never_passes_in_any_order_of_commands_and_the_next_mail_is_taken(service):
+    for offer in orders.OFFERS:
+        tries = orders.all_tried(service, offer, depth=1)
+
+        assert len(tries) == len(orders.BEGINNINGS) * len(orders.COMMANDS)
+        assert [one for one in tries if one.trouble] == []
+
+
+def test_a_mail_of_unknown_recipients_is_put_off(service):
+    with orders.Conversation(service, orders.OFFERS[1]) as conversation:
+        # libmilter forgets a mail when a command comes in its middle that is unknown, and then lets any step follow.
+        for letter in "MRTLNU":
+            conversation.say(letter)
+
+        assert conversation.say("T") == b"y"
+    assert "the MTA names no recipient" in service.process.text()
+    with orders.Conversation(service, orders.OFFERS[0]) as conversation:
+        assert conversation.mail("R") == b"d"
+
+
+def test_a_gateway_that_lets_mail_pass_is_found_out(tmp_path):
+    with services.gateway(tmp_path, ASKED_AT_DATA_ALONE) as broken:
+        found = orders.tried(broken, orders.OFFERS[-1], "MRLN")
+
+    assert found.trouble.startswith("passed what is ours")

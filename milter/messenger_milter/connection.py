@@ -251,6 +251,9 @@ class Connection:
         self._decided = True
         if self._refusal is not None:
             return self._answer(self._refusal)
+        if not self._rcpt_tos:
+            log.warning("%s: the MTA names no recipient: whose mail it is can't be told", self.queue_id)
+            return self._answer(LATER)
         if not self._concerns_us():
             return ACCEPT
         self.queue_id = self._macro("i") or "NOQUEUE"

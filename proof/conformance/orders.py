@@ -6,17 +6,24 @@ Knows the protocol as octets. Knows nothing of what the milters do with a mail.
 
 from __future__ import annotations
 
+import functools
 import socket
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .services import Service
 
 SECONDS = 10.0
+#: libmilter leaves a command that may not come now without an answer; longer than this and it counts as left so.
+SILENCE_SECONDS = 0.3
 #: Each letter stands for a command: C connect, H helo, M mail, R our recipient, r another one, T data, L all fields of
 #: the mail, N end of header, B body, E end of message, A abort, U unknown, D macro, K quit but another client follows.
 COMMANDS = "CHMRrTLNBEAUDK"
+#: Where in a mail the orders begin that are tried.
+BEGINNINGS = ("", "M", "MR", "MRT", "MRTL", "MRTLN", "MRTLNB", "MRTLNBE", "MrR", "MRLN", "MRrTLN")
+AT_ONCE = 16
 #: Bits of the negotiation by which a command goes without an answer.
 NO_REPLY = {
     b"C": 0x1000, b"H": 0x2000, b"M": 0x4000, b"R": 0x8000, b"T": 0x10000, b"U": 0x20000, b"L": 0x80, b"N": 0x40000,
@@ -47,6 +54,10 @@ class Closed(Exception):
     """The milter has closed the connection, as it may after what is against the protocol."""
 
 
+class Silence(Exception):
+    """The milter gives no answer."""
+
+
 class Conversation:
     """One connection, in octets, with a note of what must not pass."""
 
@@ -58,7 +69,7 @@ class Conversation:
         self.ours = self.whole = False
         self._send(b"O" + struct.pack("!III", offer.version, offer.actions, offer.steps))
         self._steps: int = struct.unpack("!III", self._read()[1:13])[2]
-        self.version = offer.version
+        self._version = offer.version
 
     def __enter__(self) -> Conversation:
         return self
@@ -67,7 +78,7 @@ class Conversation:
         self._socket.close()
 
     def say(self, letter: str) -> bytes:
-        """Send what *letter* stands for and return the answer, empty where there is none. Raises Closed."""
+        """Send what *letter* stands for; return the answer, empty where none is due. Raises Closed, Silence."""
         if letter == "L":
             for name, value in self._fields():
                 self.field(name, value)
@@ -96,11 +107,36 @@ class Conversation:
 
     def mail(self, *rcpts: str) -> bytes:
         """A whole mail; what became of it."""
-        for letter in ("M", *rcpts, *("" if self.version < 4 else "T"), "L", "N", "B"):
+        for letter in ("M", *rcpts, *self._data, "L", "N", "B"):
             answer = self.say(letter)
             if answer not in (b"", b"c"):
                 return answer
         return self.say("E")
+
+    def taken_in_the_end(self) -> tuple[bool, list[bytes]]:
+        """Break off and send a whole mail of ours; whether it was taken, and what was answered up to there."""
+        for letter in ("A", "M", "R", *self._data):
+            self._send(self._payload(letter))
+        for name, value in self._fields():
+            self._send(b"L" + name + b"\0" + value + b"\0")
+        for letter in "NBE":
+            self._send(self._payload(letter))
+        answers = []
+        while b"d" not in answers:
+            try:
+                answers.append(self._answer()[0])
+            except Silence:
+                return False, answers
+        return True, answers
+
+    @property
+    def up_to_data(self) -> str:
+        """The envelope of a mail of ours, and DATA where the MTA knows it."""
+        return "MR" + self._data
+
+    @property
+    def _data(self) -> str:
+        return "T" if self._version > 3 else ""
 
     def _answer(self) -> tuple[bytes, bool]:
         deleted = False
@@ -131,6 +167,10 @@ class Conversation:
             name, _, value = line.partition(b":")
             yield name, value if self._steps & LEADING_SPACE else value.removeprefix(b" ")
 
+    def patience(self, seconds: float) -> None:
+        """Wait that long for an answer from now on."""
+        self._socket.settimeout(seconds)
+
     def _send(self, payload: bytes) -> None:
         try:
             self._socket.sendall(struct.pack("!I", len(payload)) + payload)
@@ -146,10 +186,62 @@ class Conversation:
             try:
                 piece = self._socket.recv(size - len(found))
             except TimeoutError:
-                raise AssertionError(f"no answer in {SECONDS:.0f} seconds") from None
+                raise Silence from None
             except OSError as error:
                 raise Closed from error
             if not piece:
                 raise Closed
             found += piece
         return found
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one order of commands showed."""
+
+    order: str
+    trouble: str = ""
+    #: Whether each command was answered, so that more may follow.
+    goes_on: bool = False
+
+
+def tried(service: Service, offer: Offer, order: str) -> Tried:
+    """Send commands in *order* on a connection of its own, break off, send a whole mail."""
+    try:
+        with Conversation(service, offer) as conversation:
+            conversation.patience(SILENCE_SECONDS)
+            goes_on = _said(conversation, order)
+            conversation.patience(SECONDS)
+            taken, answers = conversation.taken_in_the_end()
+    except Closed:
+        return Tried(order)
+    except AssertionError as error:
+        return Tried(order, str(error))
+    if b"a" in answers and "r" not in order:
+        return Tried(order, "passed what is ours")
+    # After K a milter may expect that the client is told anew.
+    if not taken and "K" not in order:
+        return Tried(order, f"the next mail was answered {answers}")
+    return Tried(order, goes_on=goes_on)
+
+
+def _said(conversation: Conversation, order: str) -> bool:
+    try:
+        for letter in order:
+            conversation.say(letter)
+    except Silence:
+        return False
+    return True
+
+
+def all_tried(service: Service, offer: Offer, depth: int) -> list[Tried]:
+    """Try each order of up to *depth* commands behind each of BEGINNINGS."""
+    found: list[Tried] = []
+    orders = list(BEGINNINGS)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in range(depth):
+            longer = [order + letter for order in orders for letter in COMMANDS]
+            these = list(pool.map(functools.partial(tried, service, offer), longer))
+            found += these
+            orders = [one.order for one in these if one.goes_on]
+    return found

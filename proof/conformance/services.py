@@ -76,10 +76,10 @@ def standalone(folder: Path) -> Iterator[Service]:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path) -> Iterator[Service]:
-    """messenger-gateway with a rule that wants the mail protected."""
+def gateway(folder: Path, code: str = "") -> Iterator[Service]:
+    """messenger-gateway with a rule that wants the mail protected; *code* breaks something in it on purpose."""
     site = gateway_fixtures.Gateway(folder / "gateway")
-    with gateway_fixtures.running(site) as process:
+    with gateway_fixtures.running(site, code=code) as process:
         yield Service(
             name="messenger-gateway",
             socket=site.socket,
