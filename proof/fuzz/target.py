@@ -23,7 +23,7 @@ class Target:
     #: Bytes of the largest input.
     size: int = 60_000
     places: tuple[str, ...] = PLACES
-    #: One input of so many is followed at most: where a call goes through ten thousand others, following takes all the time.
+    #: One input of so many is followed at most: through ten thousand calls, following takes all the time.
     followed: int = 1
     name: str = ""
 
