@@ -216,7 +216,7 @@ def parse(text: str, path: Path) -> Config:
     """Make settings of *text*; *path* is where relative paths start, and what errors name."""
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beside its own: numbers too long, lists too deep
         raise ConfigError(_syntax(path, text, str(error))) from error
     reading = Reading(path.parent, places(text))
     config = reading.table(Config, found, ())

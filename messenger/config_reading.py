@@ -134,5 +134,8 @@ def _expected(hint: Any) -> str:
 
 
 def shown(found: Any) -> str:
-    text = repr(found) if not isinstance(found, bool) else str(found).lower()
+    try:
+        text = repr(found) if not isinstance(found, bool) else str(found).lower()
+    except ValueError:  # in hexadecimal a number may have more digits than Python writes out
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."

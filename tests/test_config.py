@@ -254,7 +254,14 @@ def test_the_two_ends_of_the_tunnel_and_the_notice_have_addresses_of_their_own()
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("[site]\nname = Messenger\n", 2), ("[site\n", 1), ('x = """\nnever\nends', 3), ("a = 1\na = 2\n", 2)],
+    [
+        ("[site]\nname = Messenger\n", 2),
+        ("[site\n", 1),
+        ('x = """\nnever\nends', 3),
+        ("a = 1\na = 2\n", 2),
+        ("a = [\n" + "[" * 5000, 2),
+        ("a = 1" + "0" * 5000, 1),
+    ],
 )
 def test_a_file_that_is_not_toml_is_named_with_the_line(text, line):
     with pytest.raises(ConfigError, match=rf"messenger\.toml, line {line}: not TOML"):

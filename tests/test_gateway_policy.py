@@ -135,7 +135,10 @@ def test_everything_wrong_is_said_at_once_each_with_its_line_and_what_may_have_b
         ('name = "a"\nresult = "none"', 'rule "a": holds for every mail'),
         ('name = "a"\nresult = "none"\nauthenticated = false', 'rule "a": holds for every mail'),
         ('name = "a"\nresult = "none"\nauthenticated = true\nremove_subject = true', "says nothing without subject"),
-        ('name = "a"\nresult = "none"\nsubject = "x"', 'a list of words such as ["[secure]"], found "x"'),
+        (
+            'name = "a"\nresult = "none"\nsubject = "x"',
+            'a list of words such as ["[secure]"], each of at most 1000 characters, found "x"',
+        ),
         ('name = "a"\nresult = "none"\nsubject = [" "]', "a list of words"),
         ('name = "a"\nresult = "none"\nsubjekt = ["x"]', "unknown key; did you mean subject?"),
         ('name = "a"\nresult = "none"\nsender = ["a b.example"]', "line 4"),
@@ -158,6 +161,8 @@ def test_a_rule_that_cannot_be_meant_is_refused(rule, words):
     [
         ("[global\n", "gateway.toml, line 1: not TOML"),
         ("[global]\nenabled = yes\n", "line 2: not TOML"),
+        ("a = " + "[" * 5000, "line 1: not TOML"),
+        ("a = 1" + "0" * 5000, "line 1: not TOML"),
         ("a = 1\n", "[a]: unknown section"),
         ("global = 1\n", "[global]: expected a section of settings, found 1"),
         ("user = 1\n", "[user]: expected a section of settings for each user"),
@@ -165,6 +170,8 @@ def test_a_rule_that_cannot_be_meant_is_refused(rule, words):
         ('rule = "x"\n', "each under [[rule]]"),
         ('[rule]\nname = "x"\n', "each under [[rule]]"),
         ("[global]\nenabled = 1\n", "found 1"),
+        ("[global]\nenabled = 0x1" + "0" * 9000, "found a number of thousands of digits"),
+        (f'[[rule]]\nname = "x"\nresult = "none"\nsubject = ["{"a" * 1001}"]', "each of at most 1000 characters"),
         ('[global]\nwebmail_recipient = "nobody"\n', 'a mail address, or "" for that of [tunnel], found "nobody"'),
     ],
 )

@@ -39,7 +39,7 @@ def parse(text: str, path: Path) -> Policy:
     """
     try:
         found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # beside its own: numbers too long, lists too deep
         raise PolicyError(_syntax(path, text, str(error))) from error
     reading = Reading(path.parent, {})
     policy = _policy(found, reading)

@@ -20,6 +20,8 @@ Wrong = Callable[[str, str], None]
 #: A name goes into header fields and log lines.
 _NAME_MAX = 100
 _COUNT_MAX = 100_000
+#: Words become an expression, and one of a whole page takes seconds to make.
+_WORD_MAX = 1000
 
 
 def read_rule(found: Mapping[str, Any], number: int, wrong: Wrong) -> Rule | None:
@@ -68,7 +70,7 @@ def _several(one: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _word(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _WORD_MAX:
         raise ValueError(value)
     return value.strip()
 
@@ -116,7 +118,7 @@ _RESULTS = one_of(*Result)
 _FORMS: Mapping[str, Form] = {
     "name": Form(f"a name of at most {_NAME_MAX} printable characters", _line),
     "result": Form(_RESULTS.expected, lambda value: Result(_RESULTS.parse(value))),
-    "subject": Form('a list of words such as ["[secure]"]', _several(_word)),
+    "subject": Form('a list of words such as ["[secure]"], each of at most 1000 characters', _several(_word)),
     "subject_at": one_of("start", "end", "anywhere"),
     "remove_subject": Form("true or false", flag),
     "header": Form('fields with a pattern each, such as { Sensitivity = "company-confidential" }', _header),

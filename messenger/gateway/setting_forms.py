@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from .. import config_reading
 from ..config_forms import Form, address_or_nothing, domain
 from ..errors import MessengerError
 from .values import EncryptMode, PolicyError, Settings
@@ -120,7 +121,6 @@ def domain_pattern(text: str) -> str:
 
 def shown(value: Any) -> str:
     """Write a value as TOML would, cut short."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = f'"{value}"' if isinstance(value, str) and '"' not in value else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    if isinstance(value, str) and '"' not in value:
+        return f'"{value}"' if len(value) <= 78 else f'"{value[:76]}...'
+    return config_reading.shown(value)
