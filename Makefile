@@ -1,9 +1,10 @@
 # What a person types. Each target sets up what it needs; the second time is quick.
 PYTHON ?= python3
 ARGS ?=
+CORPUS ?=
 BIN = .venv/bin
 
-.PHONY: demo test lint bench wheel lock sbom deb screenshots clean help chaos load fuzz xss conformance
+.PHONY: demo test lint bench wheel lock audit sbom deb screenshots clean help chaos load fuzz xss conformance
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 14
 
@@ -34,6 +35,11 @@ lock: ready-run  ## requirements.lock from setup.cfg and constraints.txt, with t
 	build/lock/bin/python -m pip install --quiet pip-tools
 	build/lock/bin/python -m scripts.lock
 
+audit:          ## known holes in any library of the lock, asked of its index by pip-audit: needs a network
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock -r requirements-build.lock $(ARGS)
+
 sbom: ready-run  ## dist/sbom.cdx.json: every library, its version, licence and hashes (CycloneDX)
 	@$(BIN)/python -m scripts.sbom dist/sbom.cdx.json
 
@@ -48,6 +54,9 @@ conformance: ready-test ## the milters against miltertest and every order of com
 
 fuzz: ready-test ## feed every entrance with what nobody expects; ARGS="--seconds 600 --target unwrap"
 	$(BIN)/python -m proof.fuzz $(ARGS)
+
+xss: ready-test  ## hostile mail in a browser, each layer of protection on and off; CORPUS=DIR for mails of your own
+	$(BIN)/python -m proof.xss $(CORPUS) $(ARGS)
 
 clean:          ## what was built, not .venv
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis screenshots

@@ -131,7 +131,8 @@ def make(file: str, address: str, out: Path, chosen: str, cover: bool) -> None:
     # Not on a command line, where every user of the machine could read it.
     environment = {**os.environ, "MESSENGER_PDF_PASSWORD": chosen}
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-P", "-m", BY_HAND, *words, "--", file], environment)  # noqa: S606
+    command = [sys.executable, "-P", "-m", BY_HAND, *words, "--", file]
+    os.execve(sys.executable, command, environment)  # noqa: S606 -- a list of words for our own program, no shell
 
 
 def _spool(config: Config) -> Spool:

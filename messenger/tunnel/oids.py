@@ -81,7 +81,7 @@ X963_SCHEMES: dict[bytes, hashes.HashAlgorithm] = {
     ECDH_SHA256: hashes.SHA256(),
     octets("1.3.132.1.11.2"): hashes.SHA384(),
     octets("1.3.132.1.11.3"): hashes.SHA512(),
-    octets("1.3.133.16.840.63.0.3"): hashes.SHA1(),  # noqa: S303
+    octets("1.3.133.16.840.63.0.3"): hashes.SHA1(),  # noqa: S303  (as above)
     octets("1.3.132.1.14.0"): hashes.SHA224(),
     octets("1.3.132.1.14.1"): hashes.SHA256(),
     octets("1.3.132.1.14.2"): hashes.SHA384(),
