@@ -60,6 +60,8 @@ HEADERS = {
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    # Some browsers look up the names in links before anybody clicks, and a name can tell whose mail was opened.
+    "X-DNS-Prefetch-Control": "off",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     # Not for names below ours: they are somebody else's to serve, perhaps without HTTPS (docs/asvs.md, V3.4.1).
