@@ -7,6 +7,7 @@ standard input and answers on its standard output, frame by frame. Knows no pass
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import gc
 import json
@@ -17,6 +18,7 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,7 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     _wait_for_threads()
+    _give_back()
     while head := read(FRAME.size):
         length, _ = FRAME.unpack(head)
         job = json.loads(read(length))
@@ -88,10 +91,14 @@ def _quicken() -> None:
     a third of the whole for a mail of one page.
     """
     original = fonts.ffi.new
+    known: dict[tuple[str, bool], Any] = {}
 
     def new(kind: str, *given: Any) -> Any:
-        array = re.fullmatch(r"(\w+)\[\d+\]", kind)
-        return original(f"{array[1]}[]" if array and given else kind, *given)
+        key = (kind, bool(given))
+        if key not in known:
+            array = re.fullmatch(r"(\w+)\[\d+\]", kind)
+            known[key] = fonts.ffi.typeof(f"{array[1]}[]" if array and given else kind)
+        return original(known[key], *given)
 
     fonts.ffi.new = new
 
@@ -151,6 +158,12 @@ def _wait_for_threads() -> None:
     deadline = time.monotonic() + 10
     while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:  # noqa: PTH208
         time.sleep(0.01)
+
+
+def _give_back() -> None:
+    """Hand the system what the first page needed and no other will: a child costs by what there is to share."""
+    with suppress(AttributeError):  # a C library without it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Known:
