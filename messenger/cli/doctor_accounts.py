@@ -39,7 +39,7 @@ def judge_database(path: Path, damaged: Sequence[str]) -> Finding:
     if damaged:
         text = f"{path}: damaged: {'; '.join(damaged)}. Log-ins may fail, and accounts be lost"
         mend = (
-            f"systemctl stop messenger-reader; keep a copy of {path}*; restore it from the backup (docs/operations.md)"
+            f"systemctl stop messenger-reader.socket messenger-reader; keep a copy of {path}*; restore it from the backup (docs/operations.md)"
         )
         return fail(DATABASE, text, mend)
     return ok(DATABASE, f"{path}: sound")

@@ -1,10 +1,12 @@
-"""The command messenger-reader: read the settings once, then let gunicorn answer browsers until told to stop.
+"""The command messenger-reader: read the settings, then let gunicorn answer browsers until told to stop.
 
-The only place of the reader that knows the settings file and the process it runs in.
+They are read again at SIGHUP, for new workers. The only place of the reader that knows the settings file and the
+process it runs in.
 """
 
 import logging
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,19 +18,25 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from messenger import config as settings
-from messenger import logs
+from messenger import logs, notice_texts
 from messenger.accounts import Accounts
 from messenger.config_forms import host_port
+from messenger.config_renewal import read_again
 from messenger.errors import MessengerError
 
 from . import background, checks, context, metrics
 from .app import create_app
+from .main_process import MainProcess
 
 log = logging.getLogger(__name__)
 
 # sysexits.h: systemd starts us again for the first, and doesn't for the second.
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
+#: Settings that count from a start to its end: the sockets are bound by then.
+FIXED = {"reader": ("listen",), "metrics": ("listen",)}
+#: The first that systemd hands over (sd_listen_fds(3)).
+FIRST_SOCKET = 3
 THREADS = 8
 #: A worker whose main loop is stuck for this long is replaced; a slow page doesn't hold that loop up.
 STUCK_SECONDS = 60
@@ -77,12 +85,36 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
         return
     if listen:
         config = replace(config, reader=replace(config.reader, listen=listen))
-    # Sockets that systemd or an older process of ours hands over are bound already.
-    handed_over = {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys()
-    if not handed_over and (problem := next(checks.port(config.reader.listen), "")):
+    if not _handed_over(config.reader.listen) and (problem := next(checks.port(config.reader.listen), "")):
         click.echo(problem, err=True)
         sys.exit(EX_UNAVAILABLE)
-    Server(config).run()
+    Server(path, config).run()
+
+
+def _handed_over(listen: str) -> bool:
+    """Whether a socket to listen on is bound already, by systemd or by an older process of ours.
+
+    What systemd holds at another port than the settings name isn't used: the web server asks where those say.
+    """
+    if "GUNICORN_FD" in os.environ:
+        return True
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return False
+    found = []
+    for number in range(int(os.environ.get("LISTEN_FDS", 0))):
+        with socket.socket(fileno=os.dup(FIRST_SOCKET + number)) as handed:
+            found.append(handed.getsockname())
+    port = int(listen.rpartition(":")[2])
+    if any(isinstance(name, str) or name[1] == port for name in found):
+        return True
+    if found:
+        del os.environ["LISTEN_FDS"]
+        log.warning(
+            "not used: messenger-reader.socket listens on %s, [reader] listen is %s; `messenger setup` tells systemd",
+            found[0],
+            listen,
+        )
+    return False
 
 
 class Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
@@ -97,10 +129,22 @@ class Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
 class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, set up by our settings alone: no file, no environment, no command line of its own."""
 
-    def __init__(self, config: settings.Config) -> None:
-        self._config = config
+    def __init__(self, path: Path | None, config: settings.Config) -> None:
+        self._path, self._config = path, config
         self._metrics = metrics.shared(config.metrics.listen)
         super().__init__()
+
+    def run(self) -> None:
+        MainProcess(self).run()
+
+    def renew(self) -> None:
+        """Take what the files say by now; raises, and changes nothing, where that can't be used."""
+        config = read_again(self._path, self._config, FIXED)
+        with notice_texts.renewing():
+            if found := checks.problems(config):
+                raise settings.ConfigError("; ".join(found))
+        logs.start(config.log.format)
+        self._config = config
 
     def load_config(self) -> None:
         for name, value in gunicorn_settings(self._config).items():
