@@ -40,8 +40,8 @@ class Operation:
     name: str
     #: Why it may grow, where it may; "" where the promise is for it.
     grows: str = ""
-    #: It can't be done twice.
-    once: bool = False
+    #: How often it is done in each place.
+    rounds: int = ROUNDS
 
 
 def taken(work: Callable[[], object]) -> Cost:
@@ -57,7 +57,7 @@ def best(costs: Iterable[Cost], each: int = 1) -> Cost:
     return Cost(min(walls) / each, min(cpus) / each)
 
 
-def table(title: str, places: Mapping[int, Place], operations: Iterable[Operation], rounds: int = ROUNDS) -> bool:
+def table(title: str, places: Mapping[int, Place], operations: Iterable[Operation]) -> bool:
     """Measure and print; return whether the promise was held by each operation that it is for."""
     sizes = sorted(places)
     print(
@@ -67,7 +67,7 @@ def table(title: str, places: Mapping[int, Place], operations: Iterable[Operatio
     missed = []
     for operation in operations:
         # In turns, so that a busy moment of the machine hits all.
-        costs = [[places[size].step(operation.name) for size in sizes] for _ in range(1 if operation.once else rounds)]
+        costs = [[places[size].step(operation.name) for size in sizes] for _ in range(operation.rounds)]
         least = [best(column) for column in zip(*costs, strict=True)]
         wall, cpu = least[-1].wall / least[0].wall, least[-1].cpu / least[0].cpu
         said = operation.grows or verdict(cpu <= LIMIT)

@@ -23,16 +23,16 @@ from .load import folder
 SIZES = (1_000, 10_000, 100_000)
 LISTED = "the folder is listed"
 OPERATIONS = (
-    Operation("first page ever", "each mail gets a row, once", once=True),
+    Operation("first page ever", "each mail gets a row, once", rounds=1),
     Operation("first page, warm"),
-    Operation("page in the middle, never seen", once=True),
+    Operation("page in the middle, never seen", rounds=1),
     Operation("page in the middle, warm"),
     Operation("a message"),
     Operation("a delivery"),
     Operation("first page after a new mail"),
     Operation("first page after a foreign change", LISTED),
     Operation("fifty moved to the archive"),
-    Operation("fifty moved back", once=True),
+    Operation("fifty moved back", rounds=1),
     Operation("first page after that"),
     Operation("fifty starred"),
     Operation("how full it is, asked of the Maildir"),

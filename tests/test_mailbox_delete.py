@@ -98,6 +98,14 @@ def test_a_crash_at_any_step_leaves_nothing_to_read_and_is_ended_by_the_next_try
     assert beside(root) == []
 
 
+def test_a_removal_looks_through_no_other_mailboxes_of_the_domain(root, full, monkeypatch):
+    monkeypatch.setattr(mailbox_removal, "_begun", lambda _: pytest.fail("listed the domain"))
+
+    full.delete()
+
+    assert beside(root) == []
+
+
 def test_no_address_has_the_folder_that_a_crash_leaves(root):
     left = root / "example.org" / f"{mailbox_removal.PREFIX}00" / "Maildir"
 
