@@ -31,6 +31,8 @@ class Faults(threading.Thread):
         super().__init__(name="faults", daemon=True)
         self.done: Counter[str] = Counter()
         self.errors: list[str] = []
+        #: When the milter was killed (time.monotonic()).
+        self.kills: list[float] = []
         self._house = house
         self._faults = list(faults)
         self._chance = random.Random(f"doing {seed}")
@@ -82,6 +84,8 @@ class Faults(threading.Thread):
 
     def _kill(self, fault: Fault) -> bool:
         service = self._house.services[fault.target]
+        if fault.target == "milter":
+            self.kills.append(time.monotonic())
         service.kill(everything=fault.kind == "kill-all")
         time.sleep(RESTART_SECONDS + fault.lasts / 4)
         service.start()

@@ -27,6 +27,7 @@ SENDERS = 8
 #: From one try to the next.
 PAUSE_SECONDS = 0.7
 ANSWER_SECONDS = 120.0
+UNANSWERED_SECONDS = 10.0
 #: Each so many-th mail is kept, if it is small, to be sent once more at the end.
 KEPT, KEPT_OCTETS = 6, 200_000
 LINE = b"VGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVyIHRoZSBsYXp5IGRvZy4gVGhlIHF1aWNrIGJy\r\n"
@@ -43,6 +44,8 @@ class Sent:
     #: The last answer to a whole mail: 250, 550 ...; 0 as long as there is none.
     code: int = 0
     wire: bytes = field(default=b"", repr=False)
+    #: From when to when each try may have been in somebody's hands (time.monotonic()).
+    spans: list[tuple[float, float]] = field(default_factory=list)
     #: All answers, and what cut a try short.
     answers: Counter[str] = field(default_factory=Counter)
 
@@ -93,11 +96,16 @@ class Stream:
             wire = self._maker.wire(sent)
             cut = sent.mail.cuts[sent.tries] if sent.tries < len(sent.mail.cuts) else None
             sent.tries += 1
+            began = time.monotonic()
+            sent.code = 0
             try:
                 sent.code = offer(self._port, wire, cut)
                 sent.answers[str(sent.code or f"cut in {cut}")] += 1
             except OSError as error:
                 sent.answers[type(error).__name__] += 1
+            # Who isn't answered doesn't know how long the other side goes on.
+            rest = 0.0 if sent.code else UNANSWERED_SECONDS
+            sent.spans.append((began, time.monotonic() + rest))
             if not sent.settled:
                 self._later(sent)
             elif sent.mail.number % KEPT or len(sent.wire) > KEPT_OCTETS:
