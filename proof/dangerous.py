@@ -74,13 +74,13 @@ def _of_call(node: ast.Call) -> Iterator[str]:
         yield "Markup() of what is no constant"
     for keyword in node.keywords:
         if isinstance(keyword.value, ast.Constant) and (keyword.arg, keyword.value.value) in KEYWORDS:
-            yield f"{keyword.arg}={keyword.value.value}"
+            yield f"{keyword.arg}={keyword.value.value!r}"
 
 
 def _of_assignment(node: ast.Assign, value: object) -> Iterator[str]:
     for target in node.targets:
         if isinstance(target, ast.Attribute) and (target.attr, value) in KEYWORDS:
-            yield f"{target.attr}={value}"
+            yield f"{target.attr}={value!r}"
 
 
 def _known(module: str) -> bool:

@@ -161,6 +161,20 @@ def test_who_is_refused_is_named_to_the_client_and_nobody_gets_anything(site, ga
     assert (left.clear, left.opened) == ({}, {})
 
 
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_an_old_milter_protocol_which_has_no_data_is_no_way_out(site, gateway, word, version):
+    site.postfix.postconf(milter_protocol=version)
+    try:
+        assert site.send(secret(word), "ann@example.org", "boss@example.com")[0] == 250
+        assert site.send(secret(word, PLAIN), "bob@example.net")[0] == 250
+    finally:
+        site.postfix.postconf(milter_protocol="6")
+
+    left = site.left(gateway, word)
+    assert set(left.clear) == {"boss@example.com", "bob@example.net"}
+    assert set(left.opened) == {"ann@example.org"}
+
+
 def test_five_hundred_people_get_one_tunnel_mail(site, gateway, word):
     people = [f"reader{number}@example.org" for number in range(500)]
 
