@@ -10,6 +10,7 @@ import email
 import email.policy
 import html
 import http.client
+import os
 import re
 import subprocess
 import time
@@ -50,6 +51,8 @@ Subject: [secure] Plans\r
 Nobody else may read this\r
 """
 SITE = "https://webmail.example.com"
+#: More than 1 where the machine is one that is calculated by another.
+SLOWNESS = int(os.environ.get("SLOWNESS", "1"))
 PASSWORD = "three lanterns in a row"
 
 
@@ -60,7 +63,7 @@ class Browser:
         self._cookies: dict[str, str] = {}
 
     def __call__(self, path: str, **form: str) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", 8025, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", 8025, timeout=30 * SLOWNESS)
         cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         fields = {"Host": SITE.removeprefix("https://"), "Sec-Fetch-Site": "same-origin", "Cookie": cookies}
         if form:
@@ -78,7 +81,7 @@ class Browser:
 
 def mailed(pattern: str, to: str = "you@elsewhere.example") -> str:
     """The first link in the mail that leaves for *to* which matches *pattern*."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 20 * SLOWNESS
     while time.monotonic() < deadline:
         for path in Path("/var/spool/caught/new").glob("*"):
             mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
@@ -112,7 +115,7 @@ def submit(mail: Path, sender: str, recipient: str) -> None:
 
 def mailed_pdf() -> tuple[str, bytes]:
     """The id of the PDF that was mailed, and the PDF."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * SLOWNESS
     while time.monotonic() < deadline:
         for path in Path("/var/spool/caught/new").glob("*"):
             mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)

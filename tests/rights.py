@@ -1,7 +1,7 @@
 """What each process of a set-up Messenger may open, and what it really can: the rows of the table of processes.
 
-Run by itself, as a user, it tries each path it is given (JSON on standard input) and tells what it could do with it.
-Knows users, groups and paths; no unit, no key's content. Runs with Python alone, on a machine that was just set up.
+As root, with the word "all", it tries everything as everybody; as a user each path that it is given (JSON on standard
+input), and tells what it could do with it. Knows users, groups and paths; no unit, no key's content. Needs only Python.
 """
 
 import json
@@ -42,8 +42,12 @@ class Process:
     #: Beside the user's own, as its unit says.
     groups: tuple[str, ...]
     writes: tuple[str, ...]
+    #: Beside what everybody reads.
+    reads: tuple[str, ...] = ()
 
 
+#: A machine that did any work has more.
+FEWEST = 30
 #: Everybody may read settings, certificates and programs. A private key is root's: systemd hands it over.
 READABLE = ("settings", "programs")
 PROCESSES = {
@@ -53,6 +57,7 @@ PROCESSES = {
     "gateway": Process("messenger-gateway", (), ("observed", "gateway socket")),
     "reader": Process("messenger-reader", ("messenger", "messenger-pdf"), ("mail", "accounts", "cache")),
     "pdfotp": Process("messenger-pdfotp", ("messenger-pdf",), ("pdf",)),
+    "Postfix": Process("postfix", (), (), ("milter socket", "gateway socket")),
     "somebody else": Process("nobody", (), ()),
 }
 #: What systemd hands to each service, and nobody else has.
@@ -83,9 +88,10 @@ def everything() -> list[str]:
 def allowed(process: Process, path: str) -> str:
     """What *process* may do with *path*: "rw", "r" or ""."""
     part = place(path)
-    if part in process.writes:
+    if part in process.writes or (part in process.reads and path.endswith(".sock")):
         return "rw"
-    return "r" if part in READABLE else ""
+    # A socket's lock is of its own service's only.
+    return "r" if part in READABLE or (part in process.reads and not path.endswith(".lock")) else ""
 
 
 def differing(process: Process, could: dict[str, str]) -> Iterable[str]:
@@ -148,8 +154,13 @@ def _write(path: Path, kind: int) -> None:
 
 
 def main() -> None:
-    """Tell as JSON what could be done with each path named."""
-    json.dump({path: rights(Path(path)) for path in json.load(sys.stdin)}, sys.stdout)
+    """Tell as JSON what could be done with each path named; with "all", in sentences what shouldn't be so."""
+    if sys.argv[1:] != ["all"]:
+        json.dump({path: rights(Path(path)) for path in json.load(sys.stdin)}, sys.stdout)
+        return
+    paths = everything()
+    found = [line for process in PROCESSES.values() for line in differing(process, tried(paths, process))]
+    sys.exit("\n".join(found) or (f"only {len(paths)} paths" if len(paths) < FEWEST else 0))
 
 
 if __name__ == "__main__":

@@ -132,6 +132,18 @@ def test_a_unit_is_handed_its_keys_and_starts_without_them(unit):
     assert not set(names) & {Path(path).name for path in hidden}
 
 
+@pytest.mark.parametrize(
+    "unit", [unit for unit in UNITS if unit.stem != "messenger-cleanup"], ids=lambda path: path.name
+)
+def test_a_service_is_watched_and_can_be_reloaded(unit):
+    found = confined.directives(unit)
+
+    assert found["Type"] == ["notify"]
+    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert 60 <= int(found["WatchdogSec"][0]) <= 300
+    assert found["Restart"] == ["on-failure"]  # a silent watchdog is one
+
+
 def test_further_workers_on_the_spool_are_shut_in_like_the_first():
     one, more = (confined.directives(ROOT / "systemd" / f"messenger-pdfotp{at}.service") for at in ("", "@"))
 
@@ -149,7 +161,8 @@ def test_the_portals_socket_listens_where_the_settings_do_unless_they_are_change
 @pytest.mark.postfix
 @pytest.mark.skipif(bool(why_no_copy()), reason=why_no_copy())
 def test_the_services_do_their_work_shut_in_as_their_units_say(tmp_path):
-    walk = [sys.executable, str(ROOT / "tests" / "installed_walk.py")]
+    # Then, as each user in turn, everything that the walk has left.
+    walk = ["sh", "-c", f"{sys.executable} tests/installed_walk.py && {sys.executable} tests/rights.py all"]
     script = ["bash", str(ROOT / "tests" / "copied_machine.sh"), str(tmp_path), str(ROOT), sys.executable, *walk]
 
     done = subprocess.run(
