@@ -2,9 +2,12 @@
 
 import json
 import os
+import pwd
 import shutil
 import sqlite3
+import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from messenger.cli import (
     doctor_files,
     doctor_queues,
     doctor_services,
+    doctor_ways,
     settings_file,
 )
 from messenger.cli.doctor_finding import Check, Host, Level, ok, span, warn
@@ -265,7 +269,8 @@ def test_where_systemd_hands_keys_over_they_are_for_root_alone(found, level):
         (None, "FAIL", "missing"),
         (doctor_files.Found(0o2770, "root", "messenger"), "FAIL", "belongs to root"),
         (doctor_files.Found(0o2700, "messenger-milter", "messenger"), "FAIL", "can't get in"),
-        (doctor_files.Found(0o2770, "messenger-milter", "staff"), "WARN", "group staff"),
+        (doctor_files.Found(0o2770, "messenger-milter", "staff"), "FAIL", "group staff"),
+        (doctor_files.Found(0o770, "messenger-milter", "messenger"), "FAIL", "can't get in"),
         (doctor_files.Found(0o2777, "messenger-milter", "messenger"), "FAIL", "everybody"),
         (doctor_files.Found(0o2775, "messenger-milter", "messenger"), "WARN", "more open"),
     ],
@@ -277,6 +282,52 @@ def test_a_folder_has_its_owner_and_mode(found, level, said):
 
     assert levels(judged) == ([level] if level else [])
     assert all(said in one.text and one.mend for one in judged)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_what_shuts_a_services_user_out_is_named_wherever_it_lies(host, monkeypatch):
+    monkeypatch.setattr(doctor_ways.places, "MILTER", "nobody")
+    with tempfile.TemporaryDirectory(prefix="d", dir="/var/tmp") as name:
+        home, config = Path(name), host.config
+        home.chmod(0o755)
+        (home / "a" / "mail").mkdir(parents=True)
+        settings = home / "messenger.toml"
+        settings.touch(0o644)
+        here = replace(
+            host,
+            settings=settings,
+            config=replace(
+                config,
+                tunnel=replace(config.tunnel, recipient_certificates=(), sender_certificates=()),
+                mail=replace(config.mail, root=home / "a" / "mail"),
+                pdf=replace(config.pdf, spool=home / "a" / "mail"),
+                intake=replace(config.intake, ledger=home / "a" / "mail"),
+            ),
+        )
+        monkeypatch.setattr(doctor_ways, "is_user", lambda user: user == "nobody")
+        fine = list(doctor_ways.look(here, "folders"))
+        (home / "a").chmod(0o700)
+        settings.chmod(0o600)
+        found = list(doctor_ways.look(here, "folders"))
+
+    assert fine == []
+    assert levels(found) == ["FAIL", "FAIL"]
+    assert {one.mend for one in found} == {f"chmod o+r {settings}", f"chmod o+x {home / 'a'}"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_a_program_that_its_service_may_not_run_is_broken_and_not_passed_by(host, tmp_path, monkeypatch):
+    tmp_path.chmod(0o700)
+    program = tmp_path / "messenger-milter"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(doctor_services.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(doctor_services, "_user", lambda name: pwd.getpwnam("nobody"))
+
+    found = doctor_services._asked(host, "messenger-milter")
+
+    assert found.level is Level.FAIL
+    assert f"nobody may not run {program}" in found.text
 
 
 # Disk, clock, certificates
@@ -354,6 +405,18 @@ def test_a_database_is_sound_missing_or_damaged(host):
 
     assert [one.level for one in (missing, sound, damaged, none)] == [Level.WARN, Level.OK, Level.FAIL, Level.FAIL]
     assert "restore it from the backup" in damaged.mend
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_database_that_its_service_cannot_use_is_broken_and_not_passed_by(host):
+    path = host.config.accounts.database
+    path.touch()
+    os.chown(path.parent, 1, 1)
+
+    found = only(doctor_accounts.look_at_database(host))
+
+    assert found.level is Level.FAIL
+    assert "chown daemon:" in found.text
 
 
 def test_mailboxes_that_are_nearly_full_are_named(host, site):

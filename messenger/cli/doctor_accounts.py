@@ -1,5 +1,6 @@
 """Doctor: the accounts database, and how full mailboxes are. Both as the reader's user, whose files these are."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,8 +26,10 @@ def look_at_database(host: Host) -> Iterator[Finding]:
         with account_database.as_owner(path):
             yield judge_database(path, Accounts.damage(path))
     except Failed as error:
-        if error.status == NO_PERMISSION:
+        if error.status == NO_PERMISSION and os.geteuid() != 0:
             yield skip(DATABASE, str(error))
+        elif error.status == NO_PERMISSION:
+            yield fail(DATABASE, f"{error}. Until then nobody can log in", f"ls -la {path.parent}")
         elif error.status == NO_INPUT:
             yield warn(DATABASE, f"{path}: not there yet, so nobody has an account", "systemctl start messenger-reader")
         else:
@@ -38,9 +41,8 @@ def look_at_database(host: Host) -> Iterator[Finding]:
 def judge_database(path: Path, damaged: Sequence[str]) -> Finding:
     if damaged:
         text = f"{path}: damaged: {'; '.join(damaged)}. Log-ins may fail, and accounts be lost"
-        mend = (
-            f"systemctl stop messenger-reader.socket messenger-reader; keep a copy of {path}*; restore it from the backup (docs/operations.md)"
-        )
+        stop = "systemctl stop messenger-reader.socket messenger-reader"
+        mend = f"{stop}; keep a copy of {path}*; restore it from the backup (docs/operations.md)"
         return fail(DATABASE, text, mend)
     return ok(DATABASE, f"{path}: sound")
 

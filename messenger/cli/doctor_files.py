@@ -12,7 +12,7 @@ from .. import pdf_password, totp
 from ..config import DEFAULT_PATH
 from ..errors import MessengerError
 from ..tunnel.keys import load_key
-from . import places, unit_files
+from . import doctor_ways, places, unit_files
 from .doctor_finding import Finding, Host, counted, denied, fail, ok, skip, warn
 from .places import Folder
 
@@ -141,6 +141,7 @@ def look_at_folders(host: Host) -> Iterator[Finding]:
             continue  # nothing is written there yet
         there = _is_group(folder.group) and _is_user(folder.user)
         wrong += judge_folder(folder, found, there=there)
+    wrong += doctor_ways.look(host, FOLDERS)
     yield from wrong or [ok(FOLDERS, f"{counted(count, 'folder')}: all there, with the right owners and modes")]
 
 
@@ -154,11 +155,14 @@ def judge_folder(folder: Folder, found: Found | None, *, there: bool) -> list[Fi
     if there and folder.user != "root" and found.user != folder.user:
         text = f"{path}: belongs to {found.user}:{found.group}, expected {owners}; its service may not work there"
         return [fail(FOLDERS, text, mend)]
-    lacking, more = wanted & ~found.mode & 0o777, found.mode & ~wanted & 0o027
+    # Without the set-group-ID bit what is made in there belongs to another group, and the other service can't read it.
+    lacking, more = wanted & ~found.mode & 0o2777, found.mode & ~wanted & 0o027
     if there and lacking:
         return [fail(FOLDERS, f"{path}: mode {found.mode:o}, expected {wanted:o}; a service can't get in", mend)]
     if there and found.group != folder.group:
-        return [warn(FOLDERS, f"{path}: group {found.group}, expected {folder.group}", mend)]
+        # Where a folder is shared, the group is how the other service gets in.
+        judged = fail if wanted & 0o070 and folder.group != folder.user else warn
+        return [judged(FOLDERS, f"{path}: group {found.group}, expected {folder.group}", mend)]
     if more & 0o002:
         return [fail(FOLDERS, f"{path}: mode {found.mode:o}, everybody on this machine can write there", mend)]
     if more:
@@ -166,7 +170,7 @@ def judge_folder(folder: Folder, found: Found | None, *, there: bool) -> list[Fi
     return []
 
 
-_MAKE = "mount it; or, on a new host: messenger setup"
+_MAKE = "mount its disk; on a new host: messenger setup --non-interactive"
 
 
 def look(path: Path) -> Found | None:

@@ -107,7 +107,7 @@ def look_at_recipient(host: Host) -> Iterator[Finding]:
     tables = [one for one in re.split(r"[\s,]+", found.meant["virtual_alias_maps"].strip()) if ":" in one]
     recipient = host.config.tunnel.webmail_recipient
     answers = {table: _asked(found, table, recipient) for table in tables}
-    yield judge_recipient(recipient, answers, _setup(host))
+    yield judge_recipient(recipient, answers, _setup(host), f"-c {host.postfix} " if host.postfix else "")
 
 
 def _asked(found: Postfix, table: str, key: str) -> str | None:
@@ -119,12 +119,15 @@ def _asked(found: Postfix, table: str, key: str) -> str | None:
     return done.stdout.strip()
 
 
-def judge_recipient(recipient: str, answers: Mapping[str, str | None], setup: str) -> Finding:
-    """Judge what the tables of virtual_alias_maps say of *recipient*; the first that knows it counts."""
+def judge_recipient(recipient: str, answers: Mapping[str, str | None], setup: str, option: str = "") -> Finding:
+    """Judge what the tables of virtual_alias_maps say of *recipient*; the first that knows it counts.
+
+    *setup* is the command that adds what is missing, *option* what tells postmap the Postfix.
+    """
     broken = [table for table, answer in answers.items() if answer is None]
     if broken:
         text = f"Postfix can't read {', '.join(broken)}: it answers 451 to all mail"
-        return fail(RECIPIENT, text, f"postmap {broken[0]}; postmap -q {recipient} {broken[0]}")
+        return fail(RECIPIENT, text, f"postmap {option}{broken[0]} && postmap {option}-q {recipient} {broken[0]}")
     known = next(((table, answer) for table, answer in answers.items() if answer), None)
     if known is None:
         text = f"{recipient}: no table of virtual_alias_maps knows it, so mail past the milter is not stopped"

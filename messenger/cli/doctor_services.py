@@ -56,16 +56,25 @@ def _asked(host: Host, name: str) -> Finding:
         return fail(check, f"no command {name}; is Webmail Messenger installed as one piece?", "docs/install.md")
     user = _user(name)
     groups = os.getgrouplist(user.pw_name, user.pw_gid) if user else None
-    done = subprocess.run(
-        [found, "--check", "--config", str(host.settings)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        user=user.pw_uid if user else None,
-        group=user.pw_gid if user else None,
-        extra_groups=groups,
-    )
+    try:
+        done = subprocess.run(
+            [found, "--check", "--config", str(host.settings)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            extra_groups=groups,
+        )
+    except PermissionError:
+        if user is None:
+            raise
+        # Root runs this: it is the service that may not, such as with an environment below /root.
+        text = f"{user.pw_name} may not run {found}, so it can't start: folders on the way are shut to it"
+        return fail(
+            check, text, f"namei -l {found} {sys.executable}; chmod o+x, or install it in /opt (docs/install.md)"
+        )
     return judge_service(check, user.pw_name if user else "", done.returncode, done.stdout + done.stderr)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..milter_greeting import greet
-from . import doctor_apart, doctor_postfix, places, postfix
+from . import doctor_apart, doctor_postfix, doctor_ways, places, postfix
 from .doctor_finding import Finding, Host, fail, ok, skip
 
 MILTER, GATEWAY = "milter", "gateway"
@@ -60,8 +60,15 @@ def judge(check: str, address: str, view: View, unit: str, trouble: str) -> Find
         if view.user is None:
             return skip(check, f"{address}: this user may not connect; run it as root")
         folder = view.queue / Path(address.removeprefix("unix:")).parent
-        return fail(check, f"{means} ({who})", f"chgrp {view.user} {folder} && chmod 2750 {folder}; restart {unit}")
+        return fail(check, f"{means} ({who})", _way(view.user, folder, unit))
     return fail(check, means, f"systemctl restart {unit}; journalctl -u {unit} -n 30")
+
+
+def _way(user: str, folder: Path, unit: str) -> str:
+    """What lets *user* into the folder of the socket: the folder itself, or one above it."""
+    if doctor_ways.is_user(user) and (above := doctor_ways.barrier(user, [folder], os.F_OK)):
+        return f"chmod o+x {above}"
+    return f"chgrp {user} {folder} && chmod 2750 {folder}; systemctl restart {unit}"
 
 
 def reach(address: str, view: View) -> str:
