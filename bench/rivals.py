@@ -49,7 +49,7 @@ service stats {{
 }}
 """
 
-#: Opens, checks, and keeps a mail as durably as we do: the file synced, then its folder.
+#: Opens, checks, and keeps a mail as durably as we do, once for each recipient: the file synced, then its folder.
 FILTER = """\
 #!/bin/sh
 set -e
@@ -57,11 +57,18 @@ umask 077
 name=$(mktemp {home}/maildir/tmp/XXXXXXXXXXXX)
 openssl cms -decrypt -recip {home}/recipient.pem -inkey {home}/recipient.key |
     openssl cms -verify -certfile {home}/sender.pem -nointern -noverify -out "$name" 2>/dev/null || exit 75
+shift
+for _ in "$@"; do
+    copy=$(mktemp {home}/maildir/tmp/XXXXXXXXXXXX)
+    cp "$name" "$copy"
+    sync "$copy"
+    mv "$copy" {home}/maildir/new/
+done
 sync "$name"
 mv "$name" {home}/maildir/new/
 sync {home}/maildir/new
 """
-FILTER_SERVICE = "openssl unix - n n - 10 pipe flags=Rq user=nobody argv={home}/filter"
+FILTER_SERVICE = "openssl unix - n n - 10 pipe flags=Rq user=nobody argv={home}/filter ${{recipient}}"
 
 
 @contextmanager
