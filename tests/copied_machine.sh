@@ -50,14 +50,35 @@ messenger setup --role both --non-interactive --portal-url https://webmail.examp
 [ "$(stat -c '%U %a' /etc/webmail-messenger/keys/*.key | sort -u)" = "root 600" ]  # the units hand them over
 postfix start
 messenger setup --non-interactive --apply > /dev/null
+sed -i '/^\[metrics\]/,/^\[/s/^listen = .*/listen = "127.0.0.1:9025"/' /etc/webmail-messenger/messenger.toml
+export WATCHDOG_USEC=3000000  # each then asks itself whether it works, though nobody is there to tell
+pids=
 for unit in milter gateway reader pdfotp; do
     unshare -m --propagation private "$python" tests/confined.py "systemd/messenger-$unit.service" > "/var/log/$unit.log" 2>&1 &
+    pids="$pids $!"
 done
-for _ in $(seq 80); do
+for _ in $(seq 240); do
     sleep 0.25
     [ -S /var/spool/postfix/webmail-messenger/milter.sock ] && [ -S /var/spool/postfix/webmail-messenger-gateway/gateway.sock ] &&
-        curl -s localhost:8025/healthz > /dev/null && break
+        curl -s localhost:8025/healthz > /dev/null && grep -q "^making PDFs" /var/log/pdfotp.log && break
 done
+# Each reads its files again, shut in as it is, and goes on; each shows its numbers.
+# shellcheck disable=SC2086
+reloaded() {
+    kill -HUP $pids
+    for unit in milter gateway reader pdfotp; do
+        for _ in $(seq 160); do
+            grep -q '^reloaded: ' "/var/log/$unit.log" && continue 2
+            sleep 0.25
+        done
+        echo "messenger-$unit was not reloaded" >&2
+        return 1
+    done
+    for port in 9025 9026 9027 9028; do
+        curl -sS "localhost:$port/metrics" | grep -q '^messenger_' || { echo "no metrics at $port" >&2; return 1; }
+    done
+    ! grep 'no answer to ourselves' /var/log/milter.log /var/log/gateway.log >&2
+}
 # What the timer starts, as its unit says: it finds both messages that the walk left, and takes them away.
 clean_up() {
     sed -i 's/^retention_days = .*/retention_days = 30/' /etc/webmail-messenger/messenger.toml
@@ -65,6 +86,6 @@ clean_up() {
     unshare -m --propagation private "$python" tests/confined.py systemd/messenger-cleanup.service > /var/log/cleanup.log 2>&1 &&
         grep -q '^messages.*: 2 removed' /var/log/cleanup.log || { cat /var/log/cleanup.log >&2; false; }
 }
-{ "$@" && clean_up; } || { status=$?; tail -n 30 /var/log/milter.log /var/log/gateway.log /var/log/reader.log /var/log/pdfotp.log /var/log/mail.log >&2; exit $status; }
+{ reloaded && "$@" && clean_up; } || { status=$?; tail -n 30 /var/log/milter.log /var/log/gateway.log /var/log/reader.log /var/log/pdfotp.log /var/log/mail.log >&2; exit $status; }
 END
 exec chroot "$copy/root" /bin/bash /inside "$source" "$python" "$@"

@@ -166,7 +166,7 @@ def test_the_services_do_their_work_shut_in_as_their_units_say(tmp_path):
     script = ["bash", str(ROOT / "tests" / "copied_machine.sh"), str(tmp_path), str(ROOT), sys.executable, *walk]
 
     done = subprocess.run(
-        ["unshare", "-m", "-n", "-p", "-f", *script], capture_output=True, text=True, timeout=180, check=False
+        ["unshare", "-m", "-n", "-p", "-f", *script], capture_output=True, text=True, timeout=300, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
