@@ -382,7 +382,7 @@ def test_two_ends_that_mean_different_certificates_are_told(host, site):
     assert f"is not the key of {sender}" in half.text
     assert recipient.exists()
     judged = doctor_certificates.judge_ends("signs with", sender, "aa", ["bb"])
-    assert judged.mend == f"messenger tunnel import {sender} && systemctl restart messenger-milter"
+    assert judged.mend == f"messenger tunnel import {sender} && systemctl reload messenger-milter"
 
 
 # Accounts and mailboxes

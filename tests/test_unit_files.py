@@ -157,6 +157,8 @@ def test_doctor_says_that_units_are_handed_other_keys_than_the_settings_name(tmp
     assert len(before) == 2
     assert all("messenger setup --non-interactive" in one.mend for one in before)
     assert judge_handing(host, tmp_path) == []
+    after = Host(settings(), config.DEFAULT_PATH, Role.BOTH, None, 0)
+    assert [one.level.value for one in judge_handing(after, tmp_path)] == ["WARN", "WARN"]
 
 
 def test_setup_tells_systemd_of_the_machines_own_settings_alone(messenger, tmp_path, monkeypatch):

@@ -82,4 +82,4 @@ def judge_quota(full: dict[str, int], count: int, whole: bool = True) -> Finding
     over = sum(percent >= 100 for percent in full.values())
     refused = f"; mail to {over} of them is refused" if over else ""
     text = f"{looked}: {len(full)} filled to {NEARLY} % or more: {named}{more}{refused}"
-    return warn(QUOTA, text, "ask the owners to delete mail, or raise [mail] quota and restart both services")
+    return warn(QUOTA, text, "ask the owners to delete mail, or raise [mail] quota and reload milter and reader")

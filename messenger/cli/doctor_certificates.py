@@ -121,7 +121,7 @@ def judge_ends(does: str, path: Path, mark: str, known: Sequence[str]) -> Findin
         return ok(ENDS, f"the gateway {does} {mark}, which Messenger knows")
     text = f"the gateway {does} {mark} ({path}), Messenger knows {', '.join(known) or 'none'}: all its mail is refused"
     if does == "signs with":
-        return fail(ENDS, text, f"messenger tunnel import {path} && systemctl restart messenger-milter")
+        return fail(ENDS, text, f"messenger tunnel import {path} && systemctl reload messenger-milter")
     return fail(ENDS, text, "name the right file: [gateway] recipient_certificate; messenger tunnel list shows them")
 
 
