@@ -105,8 +105,8 @@ def tell_systemd() -> bool:
 
 
 def ours_to_write(settings: Path) -> bool:
-    """Whether units on this machine are about these settings, and this process may change them."""
-    return settings == DEFAULT_PATH and os.geteuid() == 0
+    """Whether this machine may have units, which are about these settings, and this process may change them."""
+    return settings == DEFAULT_PATH and os.geteuid() == 0 and FOLDER.is_dir()
 
 
 def _handing(unit: str, paths: tuple[Path, ...]) -> str:
