@@ -33,8 +33,13 @@ log = logging.getLogger(__name__)
 # sysexits.h: systemd starts us again for the first, and doesn't for the second.
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
-#: Settings that count from a start to its end: the sockets are bound by then.
-FIXED = {"reader": ("listen",), "metrics": ("listen",)}
+#: Settings that count from a start to its end: sockets are bound by then, tables made, and others work there too.
+FIXED = {
+    "mail": ("root",),
+    "accounts": ("database",),
+    "reader": ("listen", "cache"),
+    "metrics": ("listen",),
+}
 #: The first that systemd hands over (sd_listen_fds(3)).
 FIRST_SOCKET = 3
 THREADS = 8
