@@ -2,7 +2,9 @@
 
 import json
 import os
+import threading
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -173,7 +175,7 @@ def test_what_cannot_be_tidied_away_or_tried_stops_neither_the_service_nor_the_n
     monkeypatch.setattr(service, "LOOK_SECONDS", 0)
 
     assert spool.tidy(NOW, 400) == 2
-    service._round(spool, desk.bench, service.threading.Event())
+    service._round(spool, SimpleNamespace(bench=desk.bench), threading.Event(), threading.Event())
 
     assert sorted(worked) == sorted([JOB.pdf_id, other.pdf_id])
     assert "a fault of ours" in caplog.text
