@@ -60,6 +60,8 @@ def _of(node: ast.AST) -> Iterator[str]:
         yield from _of_call(node)
     elif isinstance(node, ast.Attribute) and node.attr in NAMES:
         yield node.attr
+    elif isinstance(node, ast.Name) and node.id in NAMES and isinstance(node.ctx, ast.Load):
+        yield node.id
     elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
         yield from _of_assignment(node, node.value.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in LISTENS_EVERYWHERE:
