@@ -23,6 +23,9 @@ lint: ready-test ## style, types, import contracts
 bench: ready-test ## speed and memory as ratios, measured side by side; ARGS=--quick for a first look
 	$(BIN)/python -m bench $(ARGS)
 
+load: ready-test ## many at once, and a lot of it: mails a second, pages, growth; ARGS="--quick tree accounts"
+	$(BIN)/python -m bench.load_all $(ARGS)
+
 chaos: ready-test ## everything fails that can while mail comes in; ARGS="--seconds 60 --seed 7"
 	@$(BIN)/python -m proof.chaos $(ARGS)
 

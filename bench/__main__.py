@@ -5,20 +5,26 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 
 #: Each is a module with a command of its own; a process of its own, so that none inherits another's memory.
 PARTS = ("session", "intake", "memory", "unwrap", "message", "inbox", "search", "pages", "pdf", "gateway")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure speed and memory, as ratios within one run.")
+    return run(PARTS, "Measure speed and memory, as ratios within one run.")
+
+
+def run(parts: Sequence[str], description: str) -> int:
+    """Do what the command line asks for of *parts*; return the exit status."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a first look, in a few minutes")
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"only these of: {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"only these of: {', '.join(parts)}")
     options = parser.parse_args()
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     failed = []
-    for part in options.parts or PARTS:
+    for part in options.parts or parts:
         print(f"\n=== {part} ===", flush=True)
         command = [sys.executable, "-m", f"bench.{part}", *(["--quick"] if options.quick else [])]
         if subprocess.run(command, check=False).returncode:

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
@@ -41,6 +42,8 @@ MESSAGES = 10_000
 SHARE = 0.5
 ROUNDS, QUICK_ROUNDS = 100, 30
 WARM_UP = 3
+#: A connection that was idle for longer isn't used again.
+IDLE_SECONDS = 20.0
 #: sysexits.h: something we need isn't there.
 EX_UNAVAILABLE = 69
 
@@ -86,9 +89,18 @@ def _late(times: list[float]) -> float:
     return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
+@dataclass(frozen=True)
+class Ports:
+    """Where they answer: each behind nginx, and the one's IMAP server."""
+
+    ours: int
+    theirs: int
+    imap: int
+
+
 @contextmanager
-def both(home: Path, names: list[str]) -> Iterator[dict[str, tuple[Step, Step]]]:
-    """Run reader and Roundcube; yields what to compare."""
+def servers(home: Path) -> Iterator[Ports]:
+    """Run reader and Roundcube over the mail below *home*."""
     front, back = roundcube.free_port(), roundcube.free_port()
     settings_for(home, portal=f"http://localhost:{front}", reader=f'listen = "127.0.0.1:{back}"')
     if os.geteuid() == 0:
@@ -99,37 +111,42 @@ def both(home: Path, names: list[str]) -> Iterator[dict[str, tuple[Step, Step]]]
     try:
         with roundcube.running(home / "roundcube", home / "mail", ours=front, reader=back) as ports:
             roundcube.wait_for(back, home / "reader.log")
-            ours, rival = Reader(front), Roundcube(ports.web)
-            plain, formatted = (uids(ports.imap, kind) for kind in KINDS)
-            print(
-                f"{MESSAGES:,} messages read for our search, once: {ours.index():.1f} s; Dovecot reads at each search"
-            )
-            yield {
-                "inbox": (lambda _: ours.inbox(), lambda _: rival.inbox()),
-                "next page of the list": (lambda _: ours.next_page(), lambda _: rival.next_page()),
-                "message, plain text": (lambda at: ours.message(names[2 * at]), lambda at: rival.message(plain[at])),
-                "message, with formatting": (
-                    lambda at: ours.formatted(names[2 * at + 1]),
-                    lambda at: rival.message(formatted[at]),
-                ),
-                "search, found once": (
-                    lambda at: ours.search(f"case {at:05}", 1),
-                    lambda at: rival.search(f"case {at:05}", 1),
-                ),
-                "search, found in every message": (
-                    lambda _: ours.search("papers", 50),
-                    lambda _: rival.search("papers", 50),
-                ),
-            }
+            yield Ports(front, ports.web, ports.imap)
     finally:
         reader.terminate()
         reader.wait(30)
 
 
-def uids(port: int, kind: str) -> list[str]:
+@contextmanager
+def both(home: Path, names: list[str]) -> Iterator[dict[str, tuple[Step, Step]]]:
+    """Run reader and Roundcube; yields what to compare."""
+    with servers(home) as ports:
+        ours, rival = Reader(ports.ours), Roundcube(ports.theirs)
+        plain, formatted = (uids(ports.imap, kind) for kind in KINDS)
+        print(f"{MESSAGES:,} messages read for our search, once: {ours.index():.1f} s; Dovecot reads at each search")
+        yield {
+            "inbox": (lambda _: ours.inbox(), lambda _: rival.inbox()),
+            "next page of the list": (lambda _: ours.next_page(), lambda _: rival.next_page()),
+            "message, plain text": (lambda at: ours.message(names[2 * at]), lambda at: rival.message(plain[at])),
+            "message, with formatting": (
+                lambda at: ours.formatted(names[2 * at + 1]),
+                lambda at: rival.message(formatted[at]),
+            ),
+            "search, found once": (
+                lambda at: ours.search(f"case {at:05}", 1),
+                lambda at: rival.search(f"case {at:05}", 1),
+            ),
+            "search, found in every message": (
+                lambda _: ours.search("papers", 50),
+                lambda _: rival.search("papers", 50),
+            ),
+        }
+
+
+def uids(port: int, kind: str, address: str = ADDRESS) -> list[str]:
     """The numbers that IMAP has for messages of one of KINDS."""
     with imaplib.IMAP4("127.0.0.1", port, timeout=60) as client:
-        client.login(ADDRESS, roundcube.PASSWORD)
+        client.login(address, roundcube.PASSWORD)
         client.select("INBOX", readonly=True)
         _, found = client.uid("SEARCH", "SUBJECT", kind)
         return bytes(found[0]).decode().split()
@@ -138,11 +155,11 @@ def uids(port: int, kind: str) -> list[str]:
 KINDS = ("Plain", "Formatted")
 
 
-def fill(mailbox: Mailbox) -> list[str]:
-    """Put MESSAGES into *mailbox*, of both KINDS in turn; return their names. Past the door, which syncs each."""
-    mailbox.deliver(mail(MESSAGES), sha256(mail(MESSAGES)).hexdigest())
+def fill(mailbox: Mailbox, messages: int = MESSAGES) -> list[str]:
+    """Put *messages* into *mailbox*, of both KINDS in turn; return their names. Past the door, which syncs each."""
+    mailbox.deliver(mail(messages), sha256(mail(messages)).hexdigest())
     names = []
-    for at in range(MESSAGES):
+    for at in range(messages):
         raw = mail(at)
         name = sha256(raw).hexdigest()
         path = mailbox.root / "cur" / f"{name}:2,S"
@@ -175,9 +192,13 @@ class Visitor:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._host = host
         self._cookies: dict[str, str] = {}
+        self._asked = 0.0
 
     def ask(self, path: str, form: dict[str, str] | None = None, **fields: str) -> str:
         """Return the page; a redirect is followed, and anything but a page is an error."""
+        if time.monotonic() - self._asked > IDLE_SECONDS:
+            self._connection.close()  # nginx may be about to do so; the request opens it anew
+        self._asked = time.monotonic()
         fields |= {"Host": self._host, "Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
         if form is not None:
             fields["Content-Type"] = "application/x-www-form-urlencoded"
@@ -197,9 +218,9 @@ class Visitor:
 class Reader:
     """Somebody logged in at our reader."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = ADDRESS) -> None:
         self._browser = Visitor(port, f"localhost:{port}")
-        page = self._browser.ask(f"/l/{link.token(KEY, ADDRESS, int(time.time()))}")
+        page = self._browser.ask(f"/l/{link.token(KEY, address, int(time.time()))}")
         token = re.search(r'name="token" value="([^"]+)"', page)
         form = {"token": token[1] if token else "", "password": PASSWORD, "again": PASSWORD}
         page = self._browser.ask("/signup", form, **{"Sec-Fetch-Site": "same-origin"})
@@ -233,13 +254,13 @@ class Reader:
 class Roundcube:
     """The same person logged in at Roundcube."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = ADDRESS) -> None:
         self._browser = Visitor(port, f"localhost:{port}")
         page = self._browser.ask("/?_task=login")
         token = re.search(r'name="_token" value="([^"]+)"', page)
         form = {"_token": token[1] if token else "", "_task": "login", "_action": "login"}
         page = self._browser.ask(
-            "/?_task=login", form | {"_user": ADDRESS, "_pass": roundcube.PASSWORD, "_timezone": "UTC"}
+            "/?_task=login", form | {"_user": address, "_pass": roundcube.PASSWORD, "_timezone": "UTC"}
         )
         request = re.search(r'"request_token":"([^"]+)"', page)
         self._ajax = {"X-Requested-With": "XMLHttpRequest", "X-Roundcube-Request": request[1] if request else ""}
