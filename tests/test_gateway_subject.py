@@ -105,3 +105,18 @@ def test_hostile_subjects_take_no_time():
         assert not hits(text(changed), ["[secure]"])
 
     assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"a =?utf-8?q?_=0aB?=[secure] =?utf-8?q?=0d=0aBcc:_a@b?= x",  # where all is written anew
+        b"[secure] =?utf-8?q?=0d=0aBcc:_a@b?=",
+        b"[secure]" + b"A" * 600 + b"\x0bBcc: a@b " + b"A" * 600 + b"\x0cBcc: a@b " + b"A" * 600,  # where it is folded
+    ],
+)
+def test_no_line_end_that_a_subject_hides_begins_a_field(value):
+    left = without(value, ["[secure]"])
+
+    assert b"[secure]" not in left
+    assert all(line.startswith((b" ", b"\t")) for line in left.split(b"\n")[1:])

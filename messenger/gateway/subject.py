@@ -84,8 +84,9 @@ def without(value: bytes, words: Iterable[str]) -> bytes:
         at += len(meant)
     result = "".join(made)
     if "".join(meant for _, meant in _pieces(result)) != left or (_GLUED.search(result) and not _GLUED.search(source)):
-        # Blanks between encoded words count for nothing, and they need some beside other text.
-        result = _encoded(left) if not left.isascii() or "=?" in left else left
+        # Blanks between encoded words count for nothing, and they need some beside other text. What encoded words
+        # hid, a line end among it, stays hidden: in clear it would be a field of its own.
+        result = left if left.isascii() and left.isprintable() and "=?" not in left else _encoded(left)
     return _folded(result.encode(codec, "surrogateescape"), value)
 
 
@@ -182,8 +183,9 @@ def _folded(result: bytes, value: bytes) -> bytes:
         return result
     end = b"\r\n" if b"\r\n" in value else b"\n"
     lines = [b""]
-    for word in re.findall(rb"\s*\S+", result):
-        if lines[-1].strip() and len(lines[-1]) + len(word) > _LINE and word[:1].isspace():
+    # A line goes on with a space or a tab (RFC 5322, section 2.2.3), and with no other blank.
+    for word in re.findall(rb"[ \t]*[^ \t]+", result):
+        if lines[-1].strip() and len(lines[-1]) + len(word) > _LINE and word[:1] in (b" ", b"\t"):
             lines.append(word)
         else:
             lines[-1] += word
