@@ -47,6 +47,7 @@ _DAMAGE = (
     OverflowError,
     RuntimeError,  # sealed with a password; NotImplementedError, packed in a way that nobody here knows
     OSError,
+    MemoryError,  # a few octets may ask for a dictionary of gigabytes
 )
 
 
@@ -111,7 +112,7 @@ def _whole(path: Path, messages: Iterator[Message]) -> Iterator[Message]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's trouble, not the file's; EINVAL is a place before its beginning
-        raise Failed(f"{path}: a damaged file ({error or type(error).__name__}); export it again", DATA) from error
+        raise Failed(f"{path}: a damaged file ({str(error) or type(error).__name__}); export it again", DATA) from error
 
 
 def _place(message: Message) -> str:

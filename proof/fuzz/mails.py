@@ -213,7 +213,8 @@ def _calendars() -> list[bytes]:
         "ATTENDEE;PARTSTAT=ACCEPTED:mailto:bob@example.com\r\nLOCATION:Raum 1\r\nDESCRIPTION:Zeile 1\\nZeile 2\r\nEND:VEVENT\r\n"
     )
     day = "BEGIN:VEVENT\r\nUID:2\r\nDTSTART;VALUE=DATE:20261224\r\nDTEND;VALUE=DATE:20261227\r\nEND:VEVENT\r\n"
-    return [
+    card = "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Anna\r\nTEL;TYPE=cell:+49\r\nEMAIL:a@b.example\r\nEND:VCARD\r\n"
+    return [card.encode()] + [
         f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\n{one}END:VCALENDAR\r\n".encode() for one in (event, day)
     ]
 

@@ -18,6 +18,8 @@ TARGETS = {
     "token": "names.TOKEN",
     "address": "names.ADDRESS",
     "maildir": "names.MAILDIR",
+    "letters": "letters.LETTERS",
+    "archive": "archives.ARCHIVE",
     "settings": "policies.SETTINGS",
     "policy": "policies.POLICY",
     "milter": "milter.MILTER",
