@@ -27,9 +27,10 @@ def receive(file: Path, fingerprint: str | None, password_file: Path | None, now
         data = stream.read(bundle.MAX_OCTETS + 1)
     found = bundle.read(data, str(file), now)
     mark = bundle.groups(data)
-    click.echo(f"{file}: fingerprint {mark}")
-    click.echo(f"  Messenger at {found.settings['site', 'portal_url']}, own domains", nl=False)
-    click.echo(f" {' '.join(found.settings['site', 'own_domains'])}")
+    of_whom = f"Messenger at {found.settings['site', 'portal_url']}, own domains"
+    # Part of the question; where none is asked, for whoever reads along.
+    click.echo(f"{file}: fingerprint {mark}", err=not ask)
+    click.echo(f"  {of_whom} {' '.join(found.settings['site', 'own_domains'])}", err=not ask)
     if fingerprint is not None:
         if not bundle.is_fingerprint(fingerprint, data):
             raise status.Failed(

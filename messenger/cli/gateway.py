@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -68,8 +69,9 @@ def _place_options(command: Decorated) -> Decorated:
 @click.argument("name")
 @click.argument("value")
 @_place_options
+@json_option
 @config_option
-def set_(name: str, value: str, everywhere: bool, domain: str | None, user: str | None) -> None:
+def set_(name: str, value: str, everywhere: bool, domain: str | None, user: str | None, as_json: bool) -> None:
     """Set NAME to VALUE for everybody, a domain, or an address.
 
     Makes the policy if there is none; else the old one stays beside it, and comments stay in it.
@@ -77,7 +79,7 @@ def set_(name: str, value: str, everywhere: bool, domain: str | None, user: str 
     config = settings()
     with _of_the_command_line():
         place, meant = _place(everywhere, domain, user), said(name, value)
-    _change(config, place, name, meant)
+    _change(config, place, name, meant, as_json)
     if name == "webmail_recipient" and (problem := recipient_problem(config, str(meant))):
         click.echo(f"messenger: warning: such mail waits (451) until this is mended: {problem}", err=True)
 
@@ -85,14 +87,15 @@ def set_(name: str, value: str, everywhere: bool, domain: str | None, user: str 
 @gateway.command(epilog="Example: messenger gateway unset otp_enabled --user anna@example.net")
 @click.argument("name")
 @_place_options
+@json_option
 @config_option
-def unset(name: str, everywhere: bool, domain: str | None, user: str | None) -> None:
+def unset(name: str, everywhere: bool, domain: str | None, user: str | None, as_json: bool) -> None:
     """Take back what was set for NAME, so that the next wider level counts."""
     config = settings()
     with _of_the_command_line():
         place = _place(everywhere, domain, user)
         changed("", place.level, place.target, name, None)  # knows the names
-    _change(config, place, name, None)
+    _change(config, place, name, None, as_json)
 
 
 @gateway.command(epilog="Example: messenger gateway show --from anna@example.com --to bob@example.net")
@@ -120,24 +123,31 @@ def show(sender: str | None, recipient: str | None, domain: str | None, user: st
         _show_all(policy, as_json)
 
 
-def _change(config: Config, place: _Place, name: str, value: bool | str | None) -> None:
+def _change(config: Config, place: _Place, name: str, value: bool | str | None, as_json: bool) -> None:
     path = config.gateway.policy
     with locked(path.parent, _WAIT_SECONDS):
         sweep(path.parent)
         old = read_policy(path) if path.exists() else ""
         before = _said_at(parse(old, path), place).get(name)
         new = changed(old, place.level, place.target, name, value)
-        if new == old:
-            click.echo(f"{place}: {name} {'is not set there' if value is None else f'is {_shown(value)} already'}")
-            return
-        if path.exists():
-            kept = f"changed {path}; the old one is {backup(path, datetime.now(UTC))}"
-            replace(path, new)
-        else:
-            write_whole(path, new.encode(), 0o644)
-            kept = f"wrote {path}"
-    was = "not set" if before is None else _shown(before)
-    click.echo(f"{place}: {name} is {'not set' if value is None else _shown(value)} (before: {was})\n{kept}")
+        kept = "" if new == old else _written(path, new)
+    if as_json:
+        shown = {"place": str(place), "name": name, "value": value, "before": before, "changed": bool(kept)}
+        echo_json(shown)
+    elif not kept:
+        click.echo(f"{place}: {name} {'is not set there' if value is None else f'is {_shown(value)} already'}")
+    else:
+        was = "not set" if before is None else _shown(before)
+        click.echo(f"{place}: {name} is {'not set' if value is None else _shown(value)} (before: {was})\n{kept}")
+
+
+def _written(path: Path, new: str) -> str:
+    if path.exists():
+        kept = f"changed {path}; the old one is {backup(path, datetime.now(UTC))}"
+        replace(path, new)
+        return kept
+    write_whole(path, new.encode(), 0o644)
+    return f"wrote {path}"
 
 
 def _said_at(policy: Policy, place: _Place) -> Mapping[str, bool | str]:

@@ -18,24 +18,30 @@ from ..gateway.values import EncryptMode, Policy, Result
 from ..tunnel import KeyFileError
 from ..tunnel.keys import load_certificate, load_sender_key
 from . import status
-from .options import config_option, settings
+from .options import config_option, echo_json, json_option, settings
 
 #: Asked of each table: nobody has it, and an answer shows that the table can be asked.
 _PROBE = "check.invalid"
 
 
 @click.command(epilog="Example: messenger gateway check")
+@json_option
 @config_option
 @click.pass_context
-def check(context: click.Context) -> None:
+def check(context: click.Context, as_json: bool) -> None:
     """Check the policy, and the keys, certificates and tables that it needs. Changes nothing.
 
     A line for each; what is wrong says how to mend it. Exit status 0, or 78 if anything is wrong.
     """
     found = list(looked_at(settings()))
-    for verdict, text in found:
-        click.echo(f"{verdict:<8} {text}")
-    context.exit(status.CONFIG if any(verdict == "wrong" for verdict, _ in found) else status.OK)
+    wrong = any(verdict == "wrong" for verdict, _ in found)
+    if as_json:
+        findings = [{"verdict": verdict, "text": text} for verdict, text in found]
+        echo_json({"ok": not wrong, "findings": findings})
+    else:
+        for verdict, text in found:
+            click.echo(f"{verdict:<8} {text}")
+    context.exit(status.CONFIG if wrong else status.OK)
 
 
 def recipient_problem(config: Config, address: str) -> str:

@@ -12,9 +12,10 @@ from . import gateway_keys, places, roles, setup_postfix, site, status, tunnel_b
 from .arrival import Arrived, receive
 from .files import locked, sweep
 from .key_making import KeyType
-from .options import config_option, path_of_settings
+from .options import config_option, json_option, path_of_settings
 from .questions import QUESTIONS, Answers, answers_given, answers_of
 from .roles import Parts, Role
+from .setup_telling import Telling
 from .site import Report, Site
 
 KEY_TYPES: dict[str, KeyType] = {"rsa-3072": "rsa-3072", "rsa": "rsa-3072", "ec-p256": "ec-p256", "ec": "ec-p256"}
@@ -58,6 +59,7 @@ def _question_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--renew-tunnel", is_flag=True, help="Make new tunnel keys beside the old, which stay accepted.")
 @click.option("--apply", "apply_", is_flag=True, help="Change Postfix too, keeping its old files.")
 @click.option("--postfix-config", type=click.Path(path_type=Path), help="Another Postfix than the machine's own.")
+@json_option
 @config_option
 def setup(
     role_given: str | None,
@@ -72,6 +74,7 @@ def setup(
     renew_tunnel: bool,
     apply_: bool,
     postfix_config: Path | None,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Make keys, folders and settings, and say what Postfix needs.
@@ -79,8 +82,10 @@ def setup(
     Never replaces a key. Run again with the same answers it changes nothing; with other answers it changes the
     settings and keeps the old file.
     """
+    if as_json and not (non_interactive or renew_tunnel):
+        raise click.UsageError("--json asks nothing: say --non-interactive too")
     path = path_of_settings()
-    report = Report()
+    report, telling = Report(), Telling(as_json)
     now = datetime.now(UTC)
     found = Site.at(path)
     current = found.current()
@@ -101,6 +106,7 @@ def setup(
             keys = _keys(arrived, found)
             answers = arrived.bundle.settings | gateway_keys.changes(keys, path.parent) | answers
     answers |= _of_gateway(options, role, found, parts)
+    telling.begin(settings=str(path), role=role.value, mode=mode)
     places.make_path(path.parent)
     renewed = renew_tunnel and found.exists
     try:
@@ -115,14 +121,13 @@ def setup(
                 config = site.renew(found, kind, role, now, report)
             _hand_over(config, path, role, report)
     finally:
-        for line in report.done:  # of a run that failed too: it stays done
-            click.echo(line)
+        telling.did(report.done)  # of a run that failed too: it stays done
     if mode == STANDALONE and found.exists and current.get(MODE, TUNNEL) != STANDALONE:
         report.notes.append("tunnel mail that is still on its way is refused from now on; its keys stay where they are")
-    _say_site(path, role, report, rewritten=found.exists and found.text != Site.at(path).text, renewed=renewed)
-    setup_postfix.postfix_part(config, role, messenger_host, postfix_config, apply_, now)
+    _say_site(path, role, report, telling, rewritten=found.exists and found.text != Site.at(path).text, renewed=renewed)
+    setup_postfix.postfix_part(config, role, messenger_host, postfix_config, apply_, now, telling)
     if role is Role.MESSENGER and mode != STANDALONE and (bundle or role_given or (ask and parts.role is None)):
-        _bundle(config, bundle or path.parent / BUNDLE, password_file, wanted=bundle is not None)
+        _bundle(config, bundle or path.parent / BUNDLE, password_file, telling, wanted=bundle is not None)
 
 
 def _hand_over(config: Config, path: Path, role: Role, report: Report) -> None:
@@ -212,9 +217,9 @@ def _of_gateway(options: dict[str, Any], role: Role, found: Site, parts: Parts) 
     return answers
 
 
-def _say_site(path: Path, role: Role, report: Report, *, rewritten: bool, renewed: bool) -> None:
+def _say_site(path: Path, role: Role, report: Report, telling: Telling, *, rewritten: bool, renewed: bool) -> None:
     if not report.done:
-        click.echo(f"{path}: nothing to change")
+        telling.say(f"{path}: nothing to change")
     if places.is_system(path) and (missing := places.missing_users(role)):
         report.notes.append(
             f"no user or group {', '.join(missing)} here yet: everything belongs to root, and the services can't read"
@@ -223,7 +228,7 @@ def _say_site(path: Path, role: Role, report: Report, *, rewritten: bool, renewe
     if rewritten:
         services = ["messenger-milter", "messenger-reader"] * role.messenger + ["messenger-gateway"] * role.gateway
         report.notes.append(
-            f"the services read settings and keys at their start: systemctl restart {' '.join(services)}"
+            f"for the services to take that: systemctl restart {' '.join(services)} (without new keys reload will do)"
         )
     if renewed:
         report.notes.append(
@@ -234,17 +239,17 @@ def _say_site(path: Path, role: Role, report: Report, *, rewritten: bool, renewe
             + " `messenger tunnel list`, and `messenger tunnel retire FINGERPRINT` for each old one"
         )  # fmt: skip
     for note in report.notes:
-        click.echo(f"note: {note}")
+        telling.note(note)
 
 
-def _bundle(config: Any, out: Path, password_file: Path | None, *, wanted: bool) -> None:
+def _bundle(config: Any, out: Path, password_file: Path | None, telling: Telling, *, wanted: bool) -> None:
     if out.exists():
         if not tunnel_bundle.is_current(config, out):
-            click.echo(f"note: {out} says other things than a new one: messenger tunnel bundle --force --out {out}")
+            telling.note(f"{out} says other things than a new one: messenger tunnel bundle --force --out {out}")
         return
     try:
-        tunnel_bundle.write(config, out, password_file)
+        telling.did(tunnel_bundle.said(out, tunnel_bundle.write(config, out, password_file)))
     except status.Failed as error:
         if wanted or error.status != status.NO_INPUT:
             raise
-        click.echo(f"note: no bundle for a gateway: {error}")
+        telling.note(f"no bundle for a gateway: {error}")

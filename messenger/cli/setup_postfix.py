@@ -4,11 +4,10 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-import click
-
 from ..config import Config
 from . import postfix, postfix_apply, postfix_plan, postfix_standalone, status
 from .roles import Role
+from .setup_telling import Telling
 
 
 def next_hop(host: str) -> str:
@@ -28,14 +27,14 @@ def next_hop(host: str) -> str:
 
 
 def postfix_part(
-    config: Config, role: Role, host: str | None, folder: Path | None, apply_: bool, now: datetime
+    config: Config, role: Role, host: str | None, folder: Path | None, apply_: bool, now: datetime, telling: Telling
 ) -> None:
-    """Look at Postfix; print what it lacks for *role*, or change it."""
+    """Look at Postfix; tell what it lacks for *role*, or change it."""
     if not postfix.installed():
         text = "Postfix is not installed here: apt-get install postfix, then `messenger setup --apply`"
         if apply_:
             raise status.Failed(text, status.UNAVAILABLE)
-        click.echo(f"note: {text}")
+        telling.note(text)
         return
     try:
         found = postfix.inspect(folder)
@@ -43,39 +42,42 @@ def postfix_part(
     except status.Failed as error:
         if apply_:
             raise
-        click.echo(f"note: {error}")
+        telling.note(str(error))
         return
     for warning in plan.warnings:
-        click.echo(f"note: {warning}")
+        telling.note(warning)
     if role.messenger and config.intake.mode == "standalone":
-        click.echo(f"note: {postfix_standalone.reminder(found, config)}")
+        telling.note(postfix_standalone.reminder(found, config))
     if apply_:
-        _apply(found, plan, config, role, now)
+        _apply(found, plan, config, role, now, telling)
     elif plan.empty:
-        click.echo(f"Postfix ({found.folder}) has all it needs")
+        telling.say(f"Postfix ({found.folder}) has all it needs")
     else:
         first = " and ".join(["the milter"] * role.messenger + ["messenger-gateway"] * role.gateway)
-        click.echo(f"\nPostfix ({found.folder}) needs this; start {first} first, then run it, or use --apply:\n")
-        click.echo("\n".join(postfix.lines(found, plan)))
+        telling.say(f"\nPostfix ({found.folder}) needs this; start {first} first, then run it, or use --apply:\n")
+        telling.postfix = postfix.lines(found, plan)
+        telling.say("\n".join(telling.postfix))
 
 
-def _apply(found: postfix.Postfix, plan: postfix.Plan, config: Config, role: Role, now: datetime) -> None:
+def _apply(
+    found: postfix.Postfix, plan: postfix.Plan, config: Config, role: Role, now: datetime, telling: Telling
+) -> None:
     done = postfix_apply.apply(found, plan, now)
-    for line in done:
-        click.echo(line)
+    telling.did(done)
     if not done:
-        click.echo(f"Postfix ({found.folder}): nothing to change")
+        telling.say(f"Postfix ({found.folder}): nothing to change")
         return
     milters = {"messenger-milter": config.intake.socket} if role.messenger else {}
     milters |= {"messenger-gateway": config.gateway.socket} if role.gateway else {}
     silent = [name for name, socket in milters.items() if not postfix_apply.answers(socket)]
     if silent:
         what = {"messenger-milter": "the milter does"}.get(" ".join(silent), f"{' and '.join(silent)} do")
-        click.echo(
-            f"note: {what} not answer yet; until it does, Postfix tells every sender to try again later"
+        telling.note(
+            f"{what} not answer yet; until {'it does' if len(silent) == 1 else 'they do'}, Postfix tells every sender"
+            f" to try again later"
             f" (nothing is lost): systemctl enable --now {' '.join(silent)} && postfix reload"
         )
     elif postfix_apply.reload(found):
-        click.echo("reloaded Postfix")
+        telling.did(["reloaded Postfix"])
     else:
-        click.echo("note: Postfix isn't running; it reads all this when it starts: systemctl start postfix")
+        telling.note("Postfix isn't running; it reads all this when it starts: systemctl start postfix")

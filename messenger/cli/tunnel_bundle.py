@@ -10,7 +10,7 @@ from ..errors import MessengerError
 from . import bundle, status
 from .arrival import passphrase_in
 from .files import write_output
-from .options import config_option, settings
+from .options import config_option, echo_json, json_option, settings
 from .tunnel_files import recipient_certificate, sender_key
 
 # 32 letters and digits that nobody takes for one another: 24 of them are 120 bits.
@@ -29,17 +29,34 @@ password_option = click.option(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where to write it.")
 @password_option
 @click.option("--force", is_flag=True, help="Replace an existing file.")
+@json_option
 @config_option
-def bundle_command(out: Path, password_file: Path | None, force: bool) -> None:
+def bundle_command(out: Path, password_file: Path | None, force: bool, as_json: bool) -> None:
     """Write one file for `messenger setup --role gateway` on another host: addresses, certificates, the sender's key.
 
     The key in it is sealed by a passphrase: one that is made and shown this once, or that of --bundle-password-file.
     """
-    write(settings(), out, password_file, force=force)
+    mark = write(settings(), out, password_file, force=force)
+    if as_json:
+        echo_json({"file": str(out), "fingerprint": mark})
+    else:
+        for line in said(out, mark):
+            click.echo(line)
 
 
-def write(config: Config, out: Path, password_file: Path | None, *, force: bool = False) -> None:
-    """Write the bundle and say what to do with it. Raises Failed where it can't be, or is there already."""
+def said(out: Path, mark: str) -> tuple[str, ...]:
+    """What to do with the bundle *out*, whose fingerprint is *mark*."""
+    return (
+        f"wrote {out}; carry it to the gateway's host, and there: messenger setup --role gateway --bundle FILE",
+        f"its fingerprint, to be compared there: {mark}",
+    )
+
+
+def write(config: Config, out: Path, password_file: Path | None, *, force: bool = False) -> str:
+    """Write the bundle and return its fingerprint. Raises Failed where it can't be, or is there already.
+
+    A passphrase that is made is shown on standard error.
+    """
     if not any(key.exists() for key in config.tunnel.recipient_keys):  # a gateway's host has the sender's, too
         raise status.Failed(
             "no recipient key here, so this is the gateway's end; bundles are made at Messenger's end", status.NO_INPUT
@@ -54,8 +71,7 @@ def write(config: Config, out: Path, password_file: Path | None, *, force: bool 
         # Before the file: one whose passphrase nobody has seen is good for nothing.
         click.echo(f"passphrase of {out}, shown this once: {passphrase.decode()}", err=True)
     write_output(out, data, 0o600, force)
-    click.echo(f"wrote {out}; carry it to the gateway's host, and there: messenger setup --role gateway --bundle FILE")
-    click.echo(f"its fingerprint, to be compared there: {bundle.groups(data)}")
+    return bundle.groups(data)
 
 
 def is_current(config: Config, file: Path) -> bool:

@@ -26,6 +26,8 @@ from .tunnel_files import recipient_certificate, sender_key
 
 #: Below this, the beginning of a fingerprint could be typed by accident.
 MIN_PREFIX = 8
+#: So long a second command waits for the first one.
+WAIT_SECONDS = 30.0
 # NIST SP 800-132 asks for as many rounds as users bear; this takes a tenth of a second and Java accepts it.
 PKCS12_ROUNDS = 100_000
 
@@ -39,22 +41,34 @@ PKCS12_ROUNDS = 100_000
 @click.option("--recipient-certificate", "pem", type=click.Path(path_type=Path), help="Recipient certificate, PEM.")
 @click.option("--old-format", is_flag=True, help="PKCS#12 with 3DES and SHA-1, for gateways that read no newer one.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
+@json_option
 @config_option
 def export(
-    p12: Path | None, password: str | None, password_file: Path | None, pem: Path | None, old_format: bool, force: bool
+    p12: Path | None,
+    password: str | None,
+    password_file: Path | None,
+    pem: Path | None,
+    old_format: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Write what the gateway needs: the key it signs with, and the certificate it encrypts to."""
     if not p12 and not pem:
         raise click.UsageError("say what to write: --sender-key FILE.p12, --recipient-certificate FILE.pem, or both")
-    config = settings()
+    config, written = settings(), []
     if p12:
         pair = sender_key(config)
         write_output(p12, _pkcs12(pair, _password(password, password_file), old_format), 0o600, force)
-        click.echo(f"{p12}: webmail sender key and certificate {fingerprint(pair.certificate)}")
+        written.append(("sender", p12, fingerprint(pair.certificate)))
     if pem:
         certificate = recipient_certificate(config)
         write_output(pem, certificate.public_bytes(Encoding.PEM), 0o644, force)
-        click.echo(f"{pem}: webmail recipient certificate {fingerprint(certificate)}")
+        written.append(("recipient", pem, fingerprint(certificate)))
+    if as_json:
+        echo_json({"written": [{"role": role, "file": str(file), "fingerprint": mark} for role, file, mark in written]})
+        return
+    for role, file, mark in written:
+        click.echo(f"{file}: webmail {role}{' key and' * (role == 'sender')} certificate {mark}")
 
 
 def _password(given: str | None, file: Path | None) -> bytes:
@@ -88,22 +102,27 @@ def _pkcs12(pair: SenderKey, password: bytes, old_format: bool) -> bytes:
 
 @click.command(name="import", epilog="Example: messenger tunnel import gateway.pem")
 @click.argument("file", type=click.Path(path_type=Path))
+@json_option
 @config_option
-def import_(file: Path) -> None:
+def import_(file: Path, as_json: bool) -> None:
     """Pin the sender certificate in FILE (PEM or DER), made elsewhere: mail signed by it is accepted from now on."""
-    config = settings()
-    certificate = _usable(file)
+    path, certificate = path_of_settings(), _usable(file)
     mark = fingerprint(certificate)
-    if mark in {fingerprint(load_certificate(path)) for path in config.tunnel.sender_certificates}:
+    with locked(path.parent, WAIT_SECONDS):  # what another command pins meanwhile stays pinned
+        pinned = settings().tunnel.sender_certificates
+        there = next((one for one in pinned if fingerprint(load_certificate(one)) == mark), None)
+        copy = there or path.parent / "keys" / f"sender-{mark[:16]}.pem"
+        if not copy.exists():
+            write_whole(copy, certificate.public_bytes(Encoding.PEM), replace=False)
+        if there is None:
+            _set(path, sender_certificates=[*pinned, copy])
+    if as_json:
+        echo_json({"act": "import", "role": "sender", "fingerprint": mark, "file": str(copy), "changed": there is None})
+    elif there:
         click.echo(f"{mark} is pinned already; nothing to change")
-        return
-    path = path_of_settings()
-    copy = path.parent / "keys" / f"sender-{mark[:16]}.pem"
-    if not copy.exists():
-        write_whole(copy, certificate.public_bytes(Encoding.PEM), replace=False)
-    _set(path, sender_certificates=[*config.tunnel.sender_certificates, copy])
-    click.echo(f"pinned {mark}\n  subject {certificate.subject.rfc4514_string()}\n  file    {copy}")
-    _restart()
+    else:
+        click.echo(f"pinned {mark}\n  subject {certificate.subject.rfc4514_string()}\n  file    {copy}")
+        _restart()
 
 
 def _usable(file: Path) -> x509.Certificate:
@@ -162,31 +181,41 @@ def _paths(role: str, config: Config) -> tuple[Path, ...]:
 
 @click.command(epilog="Example: messenger tunnel retire 3f9a0c1b77d2e4f5")
 @click.argument("mark", metavar="FINGERPRINT")
+@json_option
 @config_option
-def retire(mark: str) -> None:
+def retire(mark: str, as_json: bool) -> None:
     """Stop accepting one certificate, named by its fingerprint or at least its first 8 digits. Deletes no file."""
-    config = settings()
     wanted = mark.replace(":", "").lower()
     if len(wanted) < MIN_PREFIX:
         raise status.Failed(f"{mark}: expected a fingerprint, or at least its first {MIN_PREFIX} digits", status.USAGE)
+    with locked(path_of_settings().parent, WAIT_SECONDS):  # or two at once would each leave the other's
+        role, path, whole = _retired(wanted, settings())
+    if as_json:
+        echo_json({"act": "retire", "role": role, "fingerprint": whole, "file": str(path), "changed": True})
+    else:
+        click.echo(f"retired the {role} certificate {path}; its files stay where they are")
+        _restart()
+
+
+def _retired(wanted: str, config: Config) -> tuple[str, Path, str]:
+    """Take the certificate that *wanted* begins the fingerprint of out of the settings; return what it was."""
     found = [
-        (role, path)
+        (role, path, mark)
         for role in ("sender", "recipient")
         for path in _paths(role, config)
-        if fingerprint(load_certificate(path)).startswith(wanted)
+        if (mark := fingerprint(load_certificate(path))).startswith(wanted)
     ]
     if len(found) != 1:
         many = "several certificates begin" if found else "no certificate in the settings begins"
         raise status.Failed(f"{many} with {wanted}; `messenger tunnel list` shows them all")
-    role, path = found[0]
+    role, path, _ = found[0]
     if len(_paths(role, config)) == 1:
         raise status.Failed(
             f"{wanted} is the only {role} certificate, no tunnel mail could be accepted without it;"
             " first `messenger setup --renew-tunnel`, or `messenger tunnel import` another one"
         )
     _drop(role, path, config)
-    click.echo(f"retired the {role} certificate {path}; its files stay where they are")
-    _restart()
+    return found[0]
 
 
 def _drop(role: str, path: Path, config: Config) -> None:
@@ -205,9 +234,8 @@ def _drop(role: str, path: Path, config: Config) -> None:
 
 def _set(path: Path, **lists: list[Path]) -> None:
     changes = {("tunnel", key): [written_path(one, path.parent) for one in ones] for key, ones in lists.items()}
-    with locked(path.parent):
-        rewrite(path, changes, datetime.now(UTC))
+    rewrite(path, changes, datetime.now(UTC))
 
 
 def _restart() -> None:
-    click.echo("It counts once the milter has been restarted: systemctl restart messenger-milter")
+    click.echo("It counts once the milter has read it: systemctl reload messenger-milter")
