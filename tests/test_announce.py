@@ -14,6 +14,7 @@ from messenger import link
 from messenger.notify import Site
 from messenger.preferences import Preferences, write
 from messenger.tunnel import TunnelMail
+from messenger_milter import housekeeping
 from messenger_milter.announce import Announcer
 from messenger_milter.held import HOUR_SECONDS, Held
 
@@ -171,7 +172,13 @@ def wait_notices(portal, count, seconds=20.0):
     return portal.notices()
 
 
-FAST = "import messenger_milter.service as s; s.HELD_SECONDS = 0.05"
+FAST = "import messenger_milter.housekeeping as h; h.HELD_SECONDS = 0.05"
+
+
+def test_a_look_through_very_many_held_notices_leaves_most_of_the_time_to_mail():
+    assert housekeeping.rest(0.02) == housekeeping.HELD_SECONDS
+    assert housekeeping.rest(2.0) == 38.0
+    assert housekeeping.rest(300.0) == housekeeping.HELD_LONGEST_SECONDS
 
 
 def test_the_milter_tells_each_as_that_person_wants(portal):
@@ -198,7 +205,7 @@ def test_the_milter_tells_each_as_that_person_wants(portal):
 
 def test_a_milter_that_is_killed_sends_what_it_held_after_its_next_start(portal):
     wish(portal, Preferences(notices="hourly"))
-    with running(portal, code="import messenger_milter.service as s; s.HELD_SECONDS = 3600") as milter:
+    with running(portal, code="import messenger_milter.housekeeping as h; h.HELD_SECONDS = 3600") as milter:
         with Mta(portal.socket) as mta:
             assert mta.send(portal.tunnel_mail()) == Answer("discard")
         milter.popen.kill()
