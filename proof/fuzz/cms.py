@@ -1,19 +1,23 @@
-"""Tunnel mails: altered as they stand, inside the encryption, and inside the signature.
+"""Tunnel mails: whatever goes in comes out; and tunnel mails altered as they stand, inside the encryption, and inside the signature.
 
 The first byte says where: so that what is altered gets past the layers that would refuse it at once. What lies outside
 of the signature must never change what comes out; what lies inside may, but nothing may break.
 """
+
+# ruff: noqa: E501 (words of a format are read best side by side)
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from messenger import tunnel
+from messenger.envelope import AddressError, normal
+from messenger.tunnel.opening import canonical_line_ends
 from tests import cms_makers as make
-from tests.tunnel_fixtures import gateway, messenger, wrapped
+from tests.tunnel_fixtures import ORIGINAL, gateway, messenger, wrapped
 
 from .finding import ROOT
-from .target import PLACES, Broken, Feed, Target
+from .target import PLACES, Broken, Feed, Target, text
 
 _OUTSIDE, _ENCRYPTED, _SIGNED = range(3)
 _RECIPIENTS = ("p256", "rsa2048")
@@ -72,6 +76,39 @@ def seeds() -> list[bytes]:
     ]
 
 
+def _wrap(_home: Path) -> Feed:
+    keys = tunnel.TunnelKeys((messenger(_SENDER).recipient,), (gateway(_SENDER).certificate,))
+
+    def feed(data: bytes) -> None:
+        envelope, _, raw = data.partition(b"\n")
+        mail_from, *rcpt_tos = text(envelope).split(" ")
+        try:
+            made = wrapped(
+                raw, recipient=_SENDER, sender=_SENDER, mail_from=mail_from, rcpt_tos=rcpt_tos, modern=len(raw) % 2
+            )
+        except (tunnel.WrapError, AddressError):
+            return
+        found = tunnel.unwrap(made, keys)
+        if found.raw != canonical_line_ends(raw):
+            raise Broken("another mail comes out of the tunnel than went in")
+        if found.rcpt_tos != tuple(dict.fromkeys(map(normal, rcpt_tos))):
+            raise Broken(f"other recipients come out of the tunnel than went in: {found.rcpt_tos}")
+        if found.mail_from != (normal(mail_from) if mail_from else ""):
+            raise Broken(f"another sender comes out of the tunnel than went in: {found.mail_from!r}")
+
+    return feed
+
+
+WRAP = Target(
+    _wrap,
+    lambda: [b"anna@example.org bob@example.com\n" + ORIGINAL, b" bob@example.com eve@x.example\n\r\n\r\nx", b'"a b"@x.y \xc3\xa4@b.c\nX: y\n\n'],
+    (
+        *(b"\r\n", b"\n", b"\r", b"\n\n", b"\x00", b" ", b"\t", b"--", b"--=_", b"\xff", b"A" * 998, b"A" * 2000, b".", b"\n."),
+        *(b"Content-Type: multipart/signed; boundary=x\n", b"From x\n", b"X-Webmail-Recipient: <eve@x.example>\n", b"bob@example.com "),
+        *(b'"', b"@", b"<", b">", b"\\", b"\xc2\x85", b"\xe2\x80\xa8", b"\x0b", b"\x0c", b"\x1a"),
+    ),
+    followed=2,
+)  # fmt: skip
 UNWRAP = Target(
     start,
     seeds,

@@ -9,6 +9,7 @@ from .target import Target
 
 TARGETS = {
     "unwrap": "cms.UNWRAP",
+    "wrap": "cms.WRAP",
     "message": "mails.MESSAGE",
     "html": "mails.HTML",
     "text": "mails.TEXT",
