@@ -24,6 +24,7 @@ from messenger.cli import (
     doctor_files,
     doctor_queues,
     doctor_services,
+    doctor_units,
     doctor_ways,
     settings_file,
 )
@@ -328,6 +329,61 @@ def test_a_program_that_its_service_may_not_run_is_broken_and_not_passed_by(host
 
     assert found.level is Level.FAIL
     assert f"nobody may not run {program}" in found.text
+
+
+# Units
+
+
+def unit(**changed):
+    state = {
+        "Id": "messenger-pdfotp.service",
+        "LoadState": "loaded",
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+    }
+    return state | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "mend"),
+    [
+        ({}, None, ""),
+        ({"ActiveState": "activating"}, None, ""),
+        ({"UnitFileState": "static", "NRestarts": "1"}, None, ""),
+        ({"ActiveState": "failed"}, "FAIL", "systemctl enable --now messenger-pdfotp.service"),
+        ({"ActiveState": "inactive", "UnitFileState": "disabled"}, "FAIL", "enable --now"),
+        ({"ActiveState": "inactive", "Id": doctor_units.CLEANUP}, "WARN", "enable --now messenger-cleanup.timer"),
+        ({"UnitFileState": "disabled"}, "WARN", "systemctl enable messenger-pdfotp.service"),
+        ({"LoadState": "not-found", "ActiveState": "inactive"}, "WARN", "docs/install.md"),
+        ({"NRestarts": "7"}, "WARN", "journalctl"),
+    ],
+)
+def test_a_unit_runs_now_and_after_the_next_boot(changed, level, mend):
+    judged = doctor_units.judge(unit(**changed))
+
+    assert levels(judged) == ([level] if level else [])
+    assert all(mend in one.mend for one in judged)
+
+
+def test_systemd_is_asked_about_the_units_of_this_host_alone(host, tmp_path, monkeypatch):
+    without = only(doctor_units.look(host))
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(
+        "#!/bin/sh\nshift 3\nfor name; do printf 'Id=%s\\nLoadState=loaded\\nActiveState=active\\n"
+        "UnitFileState=enabled\\nNRestarts=0\\n\\n' $name; done\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(doctor_units.unit_files, "BOOTED", tmp_path)
+    trial = only(doctor_units.look(host))
+    monkeypatch.setattr(doctor_units.places, "is_system", lambda path: True)
+    system = only(doctor_units.look(host))
+    gateway = only(doctor_units.look(replace(host, role=Role.GATEWAY)))
+
+    assert [one.level for one in (without, trial, system, gateway)] == [Level.SKIP, Level.SKIP, Level.OK, Level.OK]
+    assert "messenger-cleanup.timer" in system.text
+    assert gateway.text.startswith("messenger-gateway.service: ")
 
 
 # Disk, clock, certificates

@@ -13,6 +13,7 @@ from . import (
     doctor_sender,
     doctor_services,
     doctor_sockets,
+    doctor_units,
 )
 from .doctor_finding import Check, Host, Level, at_gateway, at_messenger
 
@@ -36,6 +37,7 @@ CHECKS = (
     Check(doctor_postfix.LINES, doctor_postfix.look_at_lines),
     Check(doctor_postfix.RECIPIENT, doctor_postfix.look_at_recipient, _by_tunnel),
     Check(doctor_postfix.WAY, doctor_postfix.look_at_way_out),
+    Check(doctor_units.CHECK, doctor_units.look),
     Check(doctor_sockets.MILTER, doctor_sockets.look_at_milter, at_messenger),
     Check(doctor_sockets.GATEWAY, doctor_sockets.look_at_gateway, at_gateway),
     Check(doctor_services.POLICY, doctor_services.look_at_policy, at_gateway),

@@ -151,4 +151,8 @@ def look_at_way_out(host: Host) -> Iterator[Finding]:
         elif os.access(sendmail[0], os.X_OK):
             yield ok(WAY, f"for {what}: {sendmail[0]}")
         else:
-            yield fail(WAY, f"{sendmail[0]} is missing: no {what} can leave", f"apt-get install postfix; {section}")
+            yield fail(
+                WAY,
+                f"{sendmail[0]} is missing: no {what} can leave",
+                f"apt-get install postfix; or mend {section} sendmail",
+            )

@@ -125,7 +125,7 @@ def judge_pdfs(waiting: Sequence[int], given_up: int) -> Iterator[Finding]:
         yield ok(PDFS, text if waiting else "none waits")
     if given_up:
         given = f"{counted(given_up, 'PDF')} could not be made and {'was' if given_up == 1 else 'were'} given up"
-        yield warn(PDFS, given, "messenger pdf list; then messenger pdf retry --all")
+        yield warn(PDFS, given, "messenger pdf list; messenger pdf retry --all")
 
 
 def look_at_held(host: Host) -> Iterator[Finding]:
