@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -25,6 +23,7 @@ from messenger.tunnel.keys import load_certificate, load_recipient_key
 from messenger_milter.ledger import Ledger
 from proof.chaos.crash import Crashes, wait, without_names
 
+from .crash_fixtures import home_fixture, in_memory, started  # noqa: F401
 from .milter_fixtures import ORIGINAL, Mta, Site
 
 #: Seen by strace as these; the C library calls some of them otherwise.
@@ -38,18 +37,15 @@ WRITING = (
 MOST = 300
 
 
-@pytest.fixture
-def home():
-    """A folder in memory: what is synced a thousand times must not wait for a disk."""
-    path = Path(tempfile.mkdtemp(prefix="crash-points-", dir="/dev/shm" if os.path.ismount("/dev/shm") else None))
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def crashes(home, site):
-    with Crashes(home, site.settings) as made:
+@pytest.fixture(scope="module")
+def crashes():
+    with in_memory() as path, started("messenger_milter.service", settings=site_in(path).settings) as made:
         yield made
+
+
+def site_in(path):
+    (path / "site").mkdir()
+    return Site(path / "site")
 
 
 class Intake:
@@ -107,8 +103,7 @@ class Intake:
 
 @pytest.fixture
 def site(home):
-    (home / "site").mkdir()
-    return Site(home / "site")
+    return site_in(home)
 
 
 @pytest.fixture

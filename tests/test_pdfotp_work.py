@@ -12,6 +12,7 @@ import pytest
 
 from demo.postfix import CATCH, PostfixMissing, PrivatePostfix, require
 from messenger import pdf_password
+from messenger.passing import EX_TEMPFAIL
 from messenger.pdf_spool import Spool, Tries
 from messenger.submission import SubmissionError
 from messenger_pdfotp.make import Wishes
@@ -250,6 +251,23 @@ def test_two_workers_send_each_pdf_once_one_is_killed_in_the_middle_and_a_stop_f
     [pdf] = found[0].iter_attachments()
     pdf_id = pdf.get_filename().removesuffix(".pdf")
     assert "Mail" in text_of(pdf.get_content(), tmp_path, pdf_password.password(KEY, ADDRESS, 0, pdf_id))
+
+
+@pytest.mark.postfix
+@pytest.mark.skipif(bool(missing), reason=missing)
+def test_a_start_while_the_disk_of_the_spool_is_read_only_is_tried_again_by_systemd(site):
+    spool = site.home / "pdf"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(spool)], check=True)
+    try:
+        Spool(spool).prepare()
+        subprocess.run(["mount", "-o", "remount,ro", str(spool)], check=True)
+
+        said, _ = (process := service(site)).communicate(timeout=60)
+    finally:
+        subprocess.run(["umount", "-l", str(spool)], check=True)
+
+    assert process.returncode == EX_TEMPFAIL, said
+    assert "can't write there" in said
 
 
 @pytest.mark.postfix

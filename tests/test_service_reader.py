@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from messenger import config as settings
 from messenger import link, message
+from messenger.passing import EX_TEMPFAIL
 from messenger_reader import checks
 from messenger_reader.service import EX_CONFIG, EX_UNAVAILABLE, gunicorn_settings, main
 from tests.reader_fixtures import ALICE, KEY, OURS, PASSWORD, settings_for
@@ -184,6 +185,29 @@ def test_a_database_that_is_none_refuses_the_start(tmp_path):
     assert status == EX_CONFIG
     assert "accounts.sqlite" in output
     assert "must be a SQLite file" in output
+
+
+@pytest.mark.parametrize(("options", "ballast"), [("size=2m", 2**21), ("size=2m,nr_inodes=20", 0), ("size=2m,ro", 0)])
+def test_a_reader_whose_disk_is_full_or_read_only_for_now_is_started_again_by_systemd(tmp_path, options, ballast):
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    settings_for(tmp_path)
+    disk = tmp_path / "accounts"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], check=True)
+    try:
+        with suppress(OSError):
+            (disk / "ballast").write_bytes(bytes(ballast))
+        with suppress(OSError):
+            for number in range(20):
+                (disk / str(number)).touch()
+        started, said = run("--config", str(tmp_path / "messenger.toml"))
+        checked, _ = run("--check", "--config", str(tmp_path / "messenger.toml"))
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+    assert started == EX_TEMPFAIL, said
+    assert "accounts" in said
+    assert checked in (0, EX_CONFIG)  # what is asked by hand is answered as ever
 
 
 def test_listen_wants_a_host_and_a_port(tmp_path):

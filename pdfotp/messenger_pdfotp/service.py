@@ -21,6 +21,7 @@ from messenger import config as settings
 from messenger import logs, notice_texts, pdf_password
 from messenger.config_renewal import read_again, renewed
 from messenger.errors import MessengerError
+from messenger.passing import EX_TEMPFAIL, disk_in_trouble
 from messenger.pdf_spool import Spool
 from messenger.sd_notify import Watchdog, sd_notify
 from messenger.submission import Route, submit
@@ -51,9 +52,11 @@ def main(path: Path | None, only_check: bool, once: bool) -> None:
     """Send messages as encrypted PDFs: make them of what the milter puts into the spool."""
     logs.start()
     quiet()
+    places: tuple[Path, ...] = ()
     try:
         config = settings.load(path)
         logs.start(config.log.format)
+        places = (config.pdf.spool,)
         if not only_check:
             Spool(config.pdf.spool).prepare()  # whichever of the two starts first
         found = checks.problems(config)
@@ -63,7 +66,8 @@ def main(path: Path | None, only_check: bool, once: bool) -> None:
         found = [str(error)]
     if found:
         click.echo("\n".join(found), err=True)
-        sys.exit(EX_CONFIG)
+        passing = not only_check and disk_in_trouble(*places)
+        sys.exit(EX_TEMPFAIL if passing else EX_CONFIG)
     if only_check:
         click.echo("Settings, keys, the spool and the renderer are in order.")
         return

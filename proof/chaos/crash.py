@@ -27,12 +27,13 @@ WAIT_SECONDS = 30.0
 class Crashes(AbstractContextManager["Crashes"]):
     """Starts processes that can be made to die at their n-th call that writes.
 
-    *folder* is for its own files; *settings* for what all starts with these have in common.
+    *folder* is for its own files; *modules* are what can be started; *settings* for what all starts with these have in
+    common.
     """
 
-    def __init__(self, folder: Path, settings: Path) -> None:
+    def __init__(self, folder: Path, *modules: str, settings: Path | None = None) -> None:
         self._folder = folder
-        self._settings = settings
+        self._words = [str(settings or ""), *modules]
         self.log = folder / "crashes.log"
 
     def __enter__(self) -> Crashes:
@@ -42,7 +43,7 @@ class Crashes(AbstractContextManager["Crashes"]):
             self._state = mmap.mmap(file.fileno(), 0)
         paths = os.pathsep.join(str(ROOT / name) for name in ("", "milter", "reader", "pdfotp"))
         self._starter = subprocess.Popen(
-            [sys.executable, "-m", "proof.chaos.forked", str(self._settings)],
+            [sys.executable, "-m", "proof.chaos.forked", *self._words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

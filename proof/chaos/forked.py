@@ -1,8 +1,9 @@
 """Start our services from a process that has imported them already, so that each start takes a moment only.
 
-Reads lines of JSON, {"module": "messenger_milter.service", "words": [...], "log": "..."}, and writes one for each: the
-id of the process, which runs that module's main(). Each is a copy made before anything was done: no thread, no file,
-no key; but for the forms of letters, which take half of a start. Ends at the end of its input.
+Takes a settings file, or "", and the names of modules. Reads lines of JSON, with "module", "words" and "log", and
+writes one for each: the id of the process, which runs that module's main() with those words. Each is a copy made before
+anything was done: no thread, no file, no key; but for the forms of letters, which take half of a start. Ends at the end
+of its input.
 """
 
 from __future__ import annotations
@@ -18,12 +19,10 @@ from messenger import config as settings
 from messenger import notify
 from messenger_milter import checks
 
-MODULES = ("messenger_milter.service", "messenger_pdfotp.service")
-
 
 def main() -> None:
-    modules = {name: importlib.import_module(name) for name in MODULES}
-    if len(sys.argv) > 1:
+    modules = {name: importlib.import_module(name) for name in sys.argv[2:]}
+    if sys.argv[1]:
         notify.check_templates(checks.site_of(settings.load(Path(sys.argv[1]))))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
     for line in sys.stdin:

@@ -25,8 +25,8 @@ class Service:
         self.name = name
         self.log = log
         self.lock = threading.Lock()
-        #: How often it ended though nobody had asked it to.
-        self.ended_by_itself = 0
+        #: With which statuses it ended though nobody had asked it to.
+        self.ended_by_itself: list[int] = []
         self._command = [str(BIN / f"messenger-{name}"), "--config", str(config)]
         self._environment = os.environ | environment | {"PYTHONUNBUFFERED": "1"}
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,8 +46,8 @@ class Service:
         """Start it again if it has ended by itself, as systemd does."""
         if self.lock.acquire(blocking=False):
             try:
-                if not self.running:
-                    self.ended_by_itself += 1
+                if self._process is not None and not self.running:
+                    self.ended_by_itself.append(self._process.returncode)
                     self.start()
             finally:
                 self.lock.release()

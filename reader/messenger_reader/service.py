@@ -23,6 +23,7 @@ from messenger.accounts import Accounts
 from messenger.config_forms import host_port
 from messenger.config_renewal import read_again
 from messenger.errors import MessengerError
+from messenger.passing import EX_TEMPFAIL, disk_in_trouble
 
 from . import background, checks, context, metrics
 from .app import create_app
@@ -71,9 +72,11 @@ def _listen(_context: click.Context, _option: click.Parameter, value: str | None
 def main(path: Path | None, only_check: bool, listen: str | None) -> None:
     """Show people their messages: the web portal, for a web server such as nginx in front of it."""
     logs.start()
+    places: tuple[Path, ...] = ()
     try:
         config = settings.load(path)
         logs.start(config.log.format)
+        places = (config.accounts.database, config.reader.cache)
         found = checks.problems(config)
         if only_check:
             found += [*checks.sanitiser(), *checks.drawing()]
@@ -84,7 +87,8 @@ def main(path: Path | None, only_check: bool, listen: str | None) -> None:
         found = [str(error)]
     if found:
         click.echo("\n".join(found), err=True)
-        sys.exit(EX_CONFIG)
+        passing = not only_check and disk_in_trouble(*places)
+        sys.exit(EX_TEMPFAIL if passing else EX_CONFIG)
     if only_check:
         click.echo("settings, keys, folders, templates, the sanitiser and the drawing of PDFs are fine")
         return
