@@ -54,7 +54,8 @@ def locked(requirements: list[str]) -> str:
         command += ["--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"]
         subprocess.run(command, check=True)
         blocks = re.split(r"^(?=[A-Za-z#])", target.read_text(), flags=re.MULTILINE)
-        return "".join(block for block in blocks if not block.startswith((f"{LEFT_OUT}==", "#", "\n")))
+        kept = "".join(block for block in blocks if not block.startswith((f"{LEFT_OUT}==", "#", "\n")))
+        return f"{kept.rstrip()}\n"
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ def test_each_file_in_the_lock_has_its_hash_and_no_place_it_comes_from(path):
 
     assert all(sbom.hashes(text)[name] for name in lock.pins(text))
     assert not re.search(r"://|^\s*-(?!-hash=sha256)", text, re.MULTILINE)
+    assert text == f"{text.rstrip()}\n", "made again it is the same"
 
 
 def test_setup_cfg_and_the_lock_agree_on_versions():
