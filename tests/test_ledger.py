@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -134,6 +135,35 @@ def test_pruning_sweeps_the_stamps_of_earlier_runs_and_keeps_their_entries(ledge
 
 def test_pruning_a_ledger_that_was_never_used_is_nothing(ledger):
     assert ledger.prune(older_than=time.time()) == 0
+
+
+def test_a_step_that_is_followed_by_its_entry_after_a_sync_goes_to_the_disk_again(ledger, monkeypatch):
+    synced = []
+    monkeypatch.setattr(ledger_module, "_sync_folder", lambda folder: synced.append(folder.name))
+    ledger.begin(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+    ledger.sync()
+
+    ledger.enter(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+    ledger.sync()
+
+    assert synced == ["ab", "ab"]
+
+
+def test_what_a_full_disk_kept_from_being_synced_is_tried_again(ledger, monkeypatch):
+    synced = []
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    ledger.enter(DIGEST, "ann@example.org")
+    monkeypatch.setattr(ledger_module, "_sync_folder", full)
+    with pytest.raises(LedgerError):
+        ledger.sync()
+    monkeypatch.setattr(ledger_module, "_sync_folder", lambda folder: synced.append(folder.name))
+
+    ledger.sync()
+
+    assert synced == ["ab"]
 
 
 def test_syncing_puts_each_touched_folder_on_disk_once(ledger, monkeypatch):

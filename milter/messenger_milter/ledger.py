@@ -78,6 +78,7 @@ class Ledger:
         if step:
             try:
                 os.rename(entry + step, entry)  # noqa: PTH104 -- as above
+                self._touched(digest)
                 return
             except FileNotFoundError:
                 pass  # somebody has pruned meanwhile
@@ -95,8 +96,11 @@ class Ledger:
                 self._stamp.put(name)
         except OSError as error:
             raise self._unwritable(error) from error
+        self._touched(digest)
+
+    def _touched(self, digest: str) -> None:
         with self._lock:
-            self._unsynced.add(shard)
+            self._unsynced.add(self._shard(digest))
 
     def sync(self) -> None:
         """Make all entries made so far survive a power cut."""
@@ -106,6 +110,8 @@ class Ledger:
             for shard in unsynced:
                 _sync_folder(Path(shard))
         except OSError as error:
+            with self._lock:
+                self._unsynced |= unsynced  # the next round tries again
             raise self._unwritable(error) from error
 
     @contextlib.contextmanager
