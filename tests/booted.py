@@ -1,29 +1,20 @@
 """Try a Messenger that systemd starts, from the package to its removal, in a machine of its own (scripts/try-boot).
 
 First boot: install, set up, start, walk through (tests/installed_walk.py). Second boot: what starts by itself, who sees
-what, a kill, a reload, a stuck service, an upgrade, a removal. One line each; the last says whether all is in order.
+what and bears what (tests/booted_services.py), an upgrade, a removal. One line each; the last for all.
 Knows systemctl and what an administrator types; imports nothing of Messenger's, and runs with Debian's Python alone.
 """
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 import traceback
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from . import installed_walk, rights
+from . import booted_services, installed_walk, rights
+from .booted_words import FAILED, SERVICES, active, check, run, running, say, service, shown, soon
 
-SERVICES = tuple(rights.CREDENTIALS)
-FAILED: list[str] = []
-#: Seconds for what a slow machine may take long for.
-PATIENCE = 60 * installed_walk.SLOWNESS
-#: Seconds for the trial of the watchdogs.
-STUCK = 10 * installed_walk.SLOWNESS
 MAIN_CF = """\
 compatibility_level = 3.6
 myhostname = mail.portal.test
@@ -42,50 +33,6 @@ virtual_gid_maps = static:{gid}
 """
 #: What doctor can't find in a machine without a network, a web server, and a name.
 NOT_HERE = {"TLS of the portal", "name of the portal", "sender of notices", "clock", "certificates"}
-
-
-def say(line: str) -> None:
-    """One line of the report, at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def check(what: str, holds: bool, detail: object = "") -> None:
-    """Note whether *what* holds."""
-    say(f"{'OK  ' if holds else 'FAIL'}  {what}{f': {detail}' if detail else ''}")
-    if not holds:
-        FAILED.append(what)
-
-
-def run(*command: str, status: int = 0) -> str:
-    """What a command says; a failed check where it doesn't end as it should."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != status:
-        check(" ".join(command), False, f"status {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return done.stdout.strip()
-
-
-def shown(unit: str, name: str) -> str:
-    """A property of a unit."""
-    return run("systemctl", "show", "--value", f"--property={name}", unit)
-
-
-def active(unit: str) -> str:
-    """What systemd says of the unit: active, inactive, failed, ..."""
-    return shown(unit, "ActiveState")
-
-
-def soon(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
-    """Whether it holds before long."""
-    deadline = time.monotonic() + seconds
-    while not (found := holds()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return found
-
-
-def service(name: str) -> str:
-    """The unit of a service."""
-    return f"messenger-{name}.service"
 
 
 def install() -> None:
@@ -125,25 +72,13 @@ def walk(what: str) -> None:
         check(what, False, traceback.format_exc())
 
 
-def running(when: str) -> None:
-    """All services are there, by systemd's word."""
-    states = {name: active(service(name)) for name in SERVICES}
-    check(f"{when}: is-active", set(states.values()) == {"active"}, states)
-
-
 def booted() -> None:
     """What starts by itself, who sees what, and what each bears."""
     running("after a boot")
     failed = run("systemctl", "list-units", "--failed", "--plain", "--no-legend")
     check("no unit failed", not failed, failed)
     say(f"      {run('systemd-analyze', 'time').splitlines()[0]}")
-    keys_and_files()
-    network()
-    for name in SERVICES:
-        killed(name)
-    for name in SERVICES:
-        reloaded(name)
-    stuck()
+    booted_services.main()
     arrives("a mail after all that")
     run("systemctl", "start", "messenger-cleanup.service")
     check("cleanup ran", shown("messenger-cleanup.service", "Result") == "success")
@@ -152,78 +87,6 @@ def booted() -> None:
     stopped()
     upgrade()
     remove()
-
-
-def keys_and_files() -> None:
-    """What the processes see: credentials, and each path tried in their own view of the files."""
-    paths = rights.everything()
-    for name in SERVICES:
-        pid, process = shown(service(name), "MainPID"), rights.PROCESSES[name]
-        folder = Path(f"/proc/{pid}/root/run/credentials/{service(name)}")
-        handed = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        check(f"{name}: keys that systemd handed over", handed == sorted(rights.CREDENTIALS[name]), ", ".join(handed))
-        status = Path(f"/proc/{pid}/status").read_text()
-        words = {line.partition(":")[0]: line.partition(":")[2].split() for line in status.splitlines()}
-        shut = (set(words["CapEff"] + words["CapBnd"]), words["NoNewPrivs"], words["Seccomp"])
-        check(f"{name}: no capability, no new privileges, a filter", shut == ({"0" * 16}, ["1"], ["2"]), shut)
-        could = rights.tried(paths, process, ("nsenter", f"--target={pid}", "--mount"))
-        own = f"{rights.PLACES['credentials']}/{service(name)}"
-        other = {path: what for path, what in could.items() if not path.startswith(own) and path != "/run/credentials"}
-        found = list(rights.differing(process, other))
-        check(f"{name}: {len(other)} paths opened as its row says and no more", not found, "\n      ".join(found))
-
-
-def network() -> None:
-    """A process in the service's control group sends to an address that isn't loopback's."""
-    run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
-    for name in SERVICES:
-        group = f"/sys/fs/cgroup{shown(service(name), 'ControlGroup')}/cgroup.procs"
-        script = (
-            f"echo $$ > {group}; exec python3 -c \"import socket; socket.socket(2, 2).sendto(b'x', ('192.0.2.1', 9))\""
-        )
-        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
-        check(f"{name}: nothing leaves but to loopback", "Operation not permitted" in done.stderr)
-    run("ip", "address", "del", "192.0.2.1/32", "dev", "lo")
-
-
-def killed(name: str) -> None:
-    """Killed, it is there again."""
-    before = shown(service(name), "MainPID")
-    os.kill(int(before), signal.SIGKILL)
-    check(f"{name}: killed, and started again", soon(partial(anew, name, before)))
-
-
-def anew(name: str, before: str) -> bool:
-    """Whether the service runs, as another process than *before*."""
-    return active(service(name)) == "active" and shown(service(name), "MainPID") not in ("0", before)
-
-
-def reloaded(name: str) -> None:
-    """Settings read again, the process goes on."""
-    before = shown(service(name), "MainPID")
-    run("systemctl", "reload", service(name))
-    again = soon(lambda: active(service(name)) == "active")
-    check(f"{name}: reloaded, the same process goes on", again and shown(service(name), "MainPID") == before)
-
-
-def stuck() -> None:
-    """A service that does nothing any more is ended by its watchdog, and started again."""
-    say("      watchdogs: " + ", ".join(f"{name} {shown(service(name), 'WatchdogUSec')}" for name in SERVICES))
-    for name in SERVICES:
-        # Minutes are long for a trial.
-        (folder := Path(f"/run/systemd/system/{service(name)}.d")).mkdir(parents=True)
-        (folder / "trial.conf").write_text(f"[Service]\nWatchdogSec={STUCK}\n")
-    run("systemctl", "daemon-reload")
-    run("systemctl", "restart", *map(service, SERVICES))
-    before = {name: shown(service(name), "MainPID") for name in SERVICES}
-    for pid in before.values():
-        os.kill(int(pid), signal.SIGSTOP)
-    began = time.monotonic()
-    for name in SERVICES:
-        back = soon(partial(anew, name, before[name]), began + PATIENCE - time.monotonic())
-        check(f"{name}: stuck, ended after {STUCK} s and started again", back)
-    for pid in (before[name] for name in SERVICES if not anew(name, before[name])):
-        os.kill(int(pid), signal.SIGCONT)
 
 
 def arrives(what: str) -> None:
