@@ -56,6 +56,7 @@ def put_person(
     A message that lies in any folder, under whatever flags, is there already. Raises OSError; a single file that
     can't be put is told to *failed*.
     """
+    tree.sweep(mail_root, person)
     there = {found for path in tree.listing(mail_root, person, lambda _: True).files if (found := identity(path))}
     count = 0
     for row in rows:

@@ -102,6 +102,17 @@ def opened_folder(root: Path, path: str) -> Iterator[int]:
         yield directory
 
 
+def sweep(root: Path, below: str) -> None:
+    """Remove the drafts that a ``put`` which was killed has left in the folder *below* of *root*; of nobody else's."""
+    above, name = os.path.split(below)
+    with suppress(*_VANISHED), opened_folder(root, above) as directory:
+        for _, _, files, handle in os.fwalk(name or ".", dir_fd=directory, onerror=_unless_vanished):
+            for file in files:
+                if file.startswith(DRAFT):
+                    with suppress(FileNotFoundError):
+                        os.unlink(file, dir_fd=handle)
+
+
 def digest(root: Path, path: str) -> str:
     """Return the SHA-256 of a file. Raises OSError."""
     above, name = os.path.split(path)

@@ -1,5 +1,6 @@
 """`messenger backup` and `restore`, run by root, where a service or whoever keeps the backup means ill."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from messenger import tree
 from messenger.cli import backup_keys
 from messenger.cli.backup_list import trees
+from messenger.cli.files import locked
 
 from .account_commands_fixtures import desk_fixture  # noqa: F401
 from .backup_fixtures import vault_fixture  # noqa: F401
@@ -106,6 +109,32 @@ def rewrite_end(path: Path) -> None:
     count = sum('"path"' in line for line in lines)
     text = "".join(lines).encode()
     path.write_bytes(text + json.dumps({"end": count, "sha256": hashlib.sha256(text).hexdigest()}).encode() + b"\n")
+
+
+def test_a_restore_that_was_killed_or_had_no_room_is_ended_and_leaves_no_draft(vault, tmp_path, monkeypatch):
+    vault.backup()
+    into, calls, put = tmp_path / "new", [], tree.own
+
+    def full(handle, row):
+        if len(calls) > 30:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        calls.append(row)
+        put(handle, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tree, "own", full)
+        first = vault.desk.run("restore", vault.target, "--into", into)
+    message = next(path for path in (into / "mail").rglob("*") if path.parent.name in ("new", "cur"))
+    message.with_name(f"{tree.DRAFT}0123").write_bytes(b"half a mess")  # as SIGKILL leaves it
+    with locked(vault.target):
+        meanwhile = vault.desk.run("restore", vault.target, "--into", into, "--merge")
+    second = vault.desk.run("restore", vault.target, "--into", into, "--merge")
+
+    assert (first.status, meanwhile.status, second.status) == (73, 75, 0), first.err + meanwhile.err + second.err
+    assert "make room. What is restored so far stays; the same with --merge goes on" in first.err
+    assert not [path for path in into.rglob("*") if path.name.startswith(tree.DRAFT)]
+    stored = {path.name for path in (vault.target / "mail").rglob("*") if path.is_file()}
+    assert {path.name for path in (into / "mail").rglob("*") if path.is_file()} == stored
 
 
 def test_a_trial_goes_into_a_folder_of_its_own_and_never_into_the_backup(vault, tmp_path):

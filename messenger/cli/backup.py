@@ -68,7 +68,13 @@ def restore(source: Path, into: Path | None, merge: bool, passphrase_file: Path 
     into = into.absolute() if into else None
     path = into / "messenger.toml" if into else path_of_settings()
     run = Restore(source.absolute(), path, into, merge, passphrase)
-    run.run()
+    try:
+        run.run()
+    except OSError as error:
+        code, text = status.of_os_error(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = f"{error.filename or into or path.parent}: {error.strerror}; make room"
+        raise status.Failed(f"{text}. What is restored so far stays; the same with --merge goes on", code) from error
     sealed = (run.source / backup_keys.NAME).is_file() and not passphrase
     if as_json:
         echo_json(backup_restoring.as_object(run))

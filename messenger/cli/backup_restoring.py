@@ -14,7 +14,7 @@ from ..tree import Row
 from . import account_database, backup_keys, backup_list, backup_parts, settings_file
 from .backup_parts import ACCOUNTS, GATEWAY, LEDGER, MAIL, SETTINGS, SPOOL
 from .backup_taking import DATABASE
-from .files import write_whole
+from .files import locked, write_whole
 from .places import make_path
 from .status import CANT_CREATE, USAGE, Failed
 
@@ -52,6 +52,10 @@ class Restore:
         self._places = backup_parts.places(config)
         if not self.merge:
             self._refuse_if_filled()
+        with locked(self.source):  # nor may a backup be made there meanwhile
+            self._put(keys, old)
+
+    def _put(self, keys: list[backup_keys.Key], old: Path) -> None:
         self._put_settings(old)
         self._put_keys(keys, old)
         for name, rows in backup_list.trees(self.source):
@@ -167,6 +171,7 @@ class Restore:
     def _put_tree(self, part: str, rows: list[Row]) -> None:
         root = self._places[part].parent if part == GATEWAY else self._places[part]
         self._make_root(root, rows[0])
+        tree.sweep(root.resolve(), "")
         for row in rows[1:]:
             if row.is_folder:
                 tree.make(root.resolve(), row)
