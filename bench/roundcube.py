@@ -41,7 +41,7 @@ default_login_user = nobody
 default_internal_user = nobody
 default_internal_group = nogroup
 # The very files that our reader shows; what Dovecot writes beside them lies elsewhere.
-mail_location = maildir:{mail}/%Ld/%Ln/Maildir:INDEX={home}/index:CONTROL={home}/control
+mail_location = maildir:{mail}/%Ld/%Ln/Maildir:INDEX={home}/index/%Ld/%Ln:CONTROL={home}/control/%Ld/%Ln
 passdb {{
   driver = static
   args = password={password}
