@@ -1,7 +1,7 @@
 """Run a milter as a process: hold its socket, answer until told to stop, finish what is in hand, then leave.
 
-SIGTERM and SIGINT stop it. SIGHUP has it read its files again, between two mails of nobody in particular: who is
-connected already goes on with what was read before.
+SIGTERM and SIGINT stop it. SIGHUP has it read its files again: who connects later meets what they say, who is connected
+already goes on with what was read before.
 """
 
 from __future__ import annotations
