@@ -67,5 +67,6 @@ def anew(name: str, before: str) -> bool:
 
 def running(when: str) -> None:
     """All services are there, by systemd's word."""
+    soon(lambda: all(active(service(name)) == "active" for name in SERVICES))
     states = {name: active(service(name)) for name in SERVICES}
     check(f"{when}: is-active", set(states.values()) == {"active"}, states)

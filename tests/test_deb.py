@@ -11,6 +11,8 @@ import pytest
 from scripts import deb_layout, man_pages
 from scripts.completions import completions
 
+from . import rights
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = deb_layout.Package("1.2.3", "amd64", "python3 (>= 3.11)", "Some One <one@example.com>", 1_700_000_000)
 
@@ -129,3 +131,21 @@ def test_the_container_is_built_from_the_lock_and_with_its_hashes():
 
     assert text.count("--require-hashes") == 2
     assert "USER 2000" in text
+
+
+def test_each_container_is_given_the_keys_and_folders_of_its_row_and_no_others():
+    text = (ROOT / "packaging/compose.yaml").read_text()
+    services = dict(re.findall(r"^  (milter|reader|pdfotp):\n((?:    .*\n)+)", text, re.MULTILINE))
+
+    assert len(services) == 3
+    for name, lines in services.items():
+        process = rights.PROCESSES[name]
+        keys = re.findall(r"secrets: \[(.*)\]", lines)[0].split(", ")
+        mounts = re.findall(r"^      - \S+?:(\S+?)(:ro)?$", lines, re.MULTILINE)
+        assert sorted(keys) == sorted(rights.CREDENTIALS[name])
+        assert f"command: [messenger-{name}]" in lines
+        # Its milter is asked by TCP there: no socket's folder.
+        assert {rights.place(path) for path, fixed in mounts if not fixed} == {
+            part for part in process.writes if "socket" not in part
+        }
+        assert not [path for path, fixed in mounts if fixed and rights.place(path) != "settings"]
