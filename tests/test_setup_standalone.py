@@ -85,6 +85,20 @@ def test_what_belongs_to_a_tunnel_is_refused_and_nothing_is_made(messenger, tmp_
     assert not (tmp_path / "s").exists()
 
 
+def test_a_policy_that_came_by_mistake_makes_no_gateway_of_the_site(messenger, tmp_path):
+    messenger(*alone_words(tmp_path))
+    settings = ("--config", tmp_path / "messenger.toml")
+    messenger("gateway", "set", "otp_enabled", "yes", *settings)
+
+    done = messenger("setup", "--non-interactive", *settings)
+    (tmp_path / "gateway.toml").rename(tmp_path / "away")
+    again = messenger("setup", "--non-interactive", *settings)
+
+    assert done.status == 64
+    assert "move it away" in done.err
+    assert again.status == 0
+
+
 def test_a_site_with_a_tunnel_can_change_over_and_back_and_loses_no_key(messenger, tmp_path):
     messenger(*setup_words(tmp_path))
     keys = contents(tmp_path / "keys")

@@ -52,7 +52,9 @@ def found(folder: Path, current: Answers) -> Parts:
     return Parts(
         settings=bool(current),
         gateway=isinstance(policy, str) and (folder / policy).exists(),
-        messenger=isinstance(keys, list) and any((folder / str(key)).exists() for key in keys),
+        # In stand-alone mode Messenger's end has no recipient key.
+        messenger=current.get(("intake", "mode")) == "standalone"
+        or (isinstance(keys, list) and any((folder / str(key)).exists() for key in keys)),
     )
 
 

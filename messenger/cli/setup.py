@@ -170,8 +170,9 @@ def _check_mode(
         return
     if role.gateway:
         raise status.Failed(
-            "stand-alone mode takes mail from your own mail server, without a gateway: not with --role both. Use a"
-            " host or a folder (--config) without gateway.toml",
+            "stand-alone mode takes mail from your own mail server, without a gateway: not with --role both."
+            " If a gateway.toml is here by mistake (`messenger gateway set` makes one), move it away; else take"
+            " another host",
             status.USAGE,
         )
     for option, found in (("--key-type", key_type), ("--bundle", bundle), ("--renew-tunnel", renew)):
