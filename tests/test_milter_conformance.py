@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from proof.conformance import orders, scripts, services
@@ -74,6 +76,28 @@ def test_fields_of_more_than_the_limit_are_refused_and_the_next_mail_is_taken(co
     assert conversation.mail("R") == b"d"
 
 
+def test_more_fields_than_any_program_writes_are_refused_however_small_and_are_not_kept(service):
+    with orders.Conversation(service, orders.OFFERS[0]) as conversation:
+        for letter in conversation.up_to_data:
+            conversation.say(letter)
+        before = peak(service)
+        for _ in range(100_000):
+            conversation.field(b"a", b"b")
+        answers = [conversation.say("N")]
+        answers += [conversation.say("B")] if answers == [b""] else []
+
+        assert answers[-1] == b"y"
+        assert peak(service) - before < 8_000  # where each was kept: 15,000
+        conversation.say("A")
+        assert conversation.mail("R") == b"d"
+
+
+def peak(service) -> int:
+    """The most memory that the milter's process has had so far, in KB."""
+    status = Path(f"/proc/{service.process.popen.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def test_a_word_of_the_client_that_is_no_utf_8_keeps_no_mail_from_its_answer(service):
     with orders.Conversation(service, orders.OFFERS[0]) as conversation:
         conversation.command(b"DM{auth_authen}\0j\xf6rg\0{auth_type}\0PLAIN\0")
@@ -91,14 +115,15 @@ def test_what_is_ours_never_passes_in_any_order_of_commands_and_the_next_mail_is
         assert [one for one in tries if one.trouble] == []
 
 
-def test_a_mail_of_unknown_recipients_is_put_off(service):
+@pytest.mark.parametrize("order", ["MRTLNU", "MRTLNUR"], ids=["recipients", "sender"])
+def test_a_mail_of_unknown_sender_or_recipients_is_put_off(service, order):
     with orders.Conversation(service, orders.OFFERS[1]) as conversation:
         # libmilter forgets a mail when a command comes in its middle that is unknown, and then lets any step follow.
-        for letter in "MRTLNU":
+        for letter in order:
             conversation.say(letter)
 
         assert conversation.say("T") == b"y"
-    assert "the MTA names no recipient" in service.process.text()
+    assert "names no sender or no recipient" in service.process.text()
     with orders.Conversation(service, orders.OFFERS[0]) as conversation:
         assert conversation.mail("R") == b"d"
 

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 #: All mails being collected at one time; more than that and the sender is asked to come back.
 MEMORY_LIMIT = 512 * 1024 * 1024
 
+#: More header fields than any program writes. One that is kept apart costs thirty times its octets.
+MAX_FIELDS = 10_000
+
 #: libmilter writes the answer to Postfix after our callback has returned.
 REPLY_SECONDS = 0.5
 
@@ -166,9 +169,11 @@ class Connection:
             self._load.shrink(self._claimed)
             self._raw = io.BytesIO()
         self._claimed = 0
+        self._begun = False
         self._mail_from = b""
         self._rcpt_tos: list[bytes] = []
         self._in_body = False
+        self._fields = 0
         self._decided = False
         self._refusal: Verdict | None = None
         self.queue_id = "NOQUEUE"
@@ -188,8 +193,7 @@ class Connection:
     @guarded_without_reply
     def envfrom(self, mail_from: bytes, *_parameters: bytes) -> None:
         """MAIL FROM: a new mail begins."""
-        self._forget()
-        self._mail_from = mail_from
+        self._begin(mail_from)
 
     @guarded_without_reply
     def envrcpt(self, rcpt_to: bytes, *_parameters: bytes) -> None:
@@ -206,7 +210,7 @@ class Connection:
         """One header field as Postfix has it: folded by LF, its first blank included where Postfix can do that."""
         space = b"" if self._protocol & Milter.P_HDR_LEADSPC else b" "
         folded = value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        self._collect(name.encode("ascii", "surrogateescape") + b":" + space + folded + b"\r\n")
+        self._collect_field(name.encode("ascii", "surrogateescape") + b":" + space + folded + b"\r\n")
 
     @guarded
     def eoh(self) -> int:
@@ -246,13 +250,18 @@ class Connection:
         self._forget()
         return CONTINUE
 
+    def _begin(self, mail_from: bytes) -> None:
+        self._forget()
+        self._begun = True
+        self._mail_from = mail_from
+
     def _decide(self) -> int:
         """Whether the mail is ours; asked once, and late where the MTA knows no DATA (``milter_protocol`` below 4)."""
         self._decided = True
         if self._refusal is not None:
             return self._answer(self._refusal)
-        if not self._rcpt_tos:
-            log.warning("%s: the MTA names no recipient: whose mail it is can't be told", self.queue_id)
+        if not self._begun or not self._rcpt_tos:
+            log.warning("%s: the MTA names no sender or no recipient: whose mail it is can't be told", self.queue_id)
             return self._answer(LATER)
         if not self._concerns_us():
             return ACCEPT
@@ -298,6 +307,14 @@ class Connection:
         else:
             self._claimed += len(piece)
             self._raw.write(piece)
+
+    def _collect_field(self, field: bytes) -> bool:
+        """Collect one header field; False where the mail is turned away, now or before."""
+        self._fields += 1
+        if self._fields > MAX_FIELDS and self._refusal is None:
+            self._turn_away(TOO_LARGE, "more than %d header fields", MAX_FIELDS)
+        self._collect(field)
+        return self._refusal is None
 
     def _turn_away(self, verdict: Verdict, reason: str, *args: object) -> None:
         log.warning("%s: " + reason, self.queue_id, *args)

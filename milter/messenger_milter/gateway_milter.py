@@ -100,8 +100,7 @@ class Connection(connection.Connection):
     @guarded_without_reply
     def envfrom(self, mail_from: bytes, *_parameters: bytes) -> None:
         """MAIL FROM: a new mail begins; Postfix says here whether its client has logged in."""
-        self._forget()
-        self._mail_from = mail_from
+        self._begin(mail_from)
         self._authenticated = bool(self._macro("{auth_type}") or self._macro("{auth_authen}"))
 
     @guarded_without_reply
@@ -110,8 +109,8 @@ class Connection(connection.Connection):
         plain = value.replace(b"\r\n", b"\n")
         space = b"" if self._protocol & Milter.P_HDR_LEADSPC else b" "
         field_name = name.encode("ascii", "surrogateescape")
-        self._collect(field_name + b":" + space + plain.replace(b"\n", b"\r\n") + b"\r\n")
-        self._headers.append((name, plain.replace(b"\n", b"").strip(b" \t")))
+        if self._collect_field(field_name + b":" + space + plain.replace(b"\n", b"\r\n") + b"\r\n"):
+            self._headers.append((name, plain.replace(b"\n", b"").strip(b" \t")))
 
     @guarded
     def eoh(self) -> int:
