@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from messenger.child_process import ChildError, TimedOut
-from messenger.message import sandbox
+from messenger.message import sandbox, worker
 from messenger.message.sandbox import Pool
 
 #: Takes nh3 half a minute: each attribute is compared with all before it.
@@ -206,3 +206,13 @@ def test_waiting_for_a_child_has_an_end_too():
 
     busy.join()
     pool.close()
+
+
+def test_a_child_that_has_done_its_jobs_is_replaced_before_it_is_asked_for_one_more(pool):
+    pool.run("warm", {}, False, 10)
+    (first,) = pool._held.idle
+
+    shown = {pool.run("<p>x", {}, False, 10).html for _ in range(worker.JOBS + 1)}
+
+    assert shown == {"<p>x</p>"}
+    assert first.process.pid not in children()

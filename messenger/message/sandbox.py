@@ -88,8 +88,12 @@ def _once(held: _Held, request: bytes, deadline: float) -> Sanitised:
         if isinstance(error, (ChildError, OSError, ValueError)):
             raise ChildError(f"the sanitising process ended with status {status}: {error}") from error
         raise
-    with held.lock:
-        held.idle.append(child)
+    if answer.get("last"):
+        # It says so, because it may still be there when the next job comes, and gone before it reads it.
+        child.end()
+    else:
+        with held.lock:
+            held.idle.append(child)
     return _sanitised(answer)
 
 

@@ -28,17 +28,17 @@ def main() -> None:
     warm = sanitise('<p style="color:red">\u00e9<a href="https://example.com">x</a>', {}, False)
     assert warm.html
     _give_up_rights()
-    for _ in range(JOBS):
+    for left in reversed(range(JOBS)):
         _limit_time()
         head = read(FRAME.size)
         if not head:
             return
         about, octets = FRAME.unpack(head)
         job = json.loads(read(about))
-        _answer(job, read(octets))
+        _answer(job, read(octets), last=not left)
 
 
-def _answer(job: dict[str, Any], octets: bytes) -> None:
+def _answer(job: dict[str, Any], octets: bytes, last: bool) -> None:
     inline: dict[str, bytes] = {}
     at = 0
     for name, length in job["inline"]:
@@ -48,7 +48,7 @@ def _answer(job: dict[str, Any], octets: bytes) -> None:
         answer = asdict(sanitise(job["html"], inline, job["remote_pictures"]))
     except Exception:
         answer = {"error": traceback.format_exc(limit=-2)[-1000:]}
-    body = json.dumps(answer).encode("ascii")
+    body = json.dumps(answer | {"last": last}).encode("ascii")
     write(FRAME.pack(len(body), 0) + body)
 
 
