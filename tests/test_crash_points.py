@@ -66,10 +66,9 @@ class Intake:
     def _starts(self) -> int:
         return self.crashes.log.read_text().count("days removed") if self.crashes.log.exists() else 0
 
-    def offer(self, raw: bytes, at: int = 0) -> str:
+    def offer(self, raw: bytes, at: int = 0, **counted: str) -> str:
         """Send one mail, and have the milter die before its *at*-th call; return the answer's word, or "crash"."""
-        # What a thread beside does each second comes in the middle of whatever a mail takes.
-        self.crashes.arm(self.pid, at, f"fsync {self.ledger.root}/" if at else "")
+        self.crashes.arm(self.pid, at, **counted)
         try:
             with Mta(self.site.socket) as mta:
                 answer = mta.send(raw).action
@@ -83,18 +82,24 @@ class Intake:
     def at_every_call(self, mail) -> dict[str, bytes]:
         """Die at call 1, 2, ... of mails that *mail* makes, each in a process of its own; then offer all of them again.
 
-        Returns the mails by number and call.
+        What libmilter says to Postfix and to itself is counted apart: how much that is depends on who is quicker. The
+        ledger's folders, put on disk by a thread beside each second, are not. Returns the mails by number and call.
         """
         crashed: dict[str, bytes] = {}
-        for at in range(1, MOST):
-            self.start()
-            raw = mail(at)
-            answer = self.offer(raw, at)
-            if answer != "crash":
-                assert answer == "discard", self.crashes.log.read_text()[-2000:]
-                break
-            crashed[f"{at}: {self.crashes.calls()[at - 1]}"] = raw
-        assert len(crashed) < MOST - 1
+        moving = "writev socket|write pipe"
+        for counted in ({"spared": f"{moving}|fsync {self.ledger.root}/"}, {"only": moving}):
+            for at in range(1, MOST):
+                self.start()
+                raw = mail(len(crashed) + 1)
+                answer = self.offer(raw, at, **counted)
+                if answer != "crash":
+                    assert answer == "discard", self.crashes.log.read_text()[-2000:]
+                    self.crashes.stop(self.pid)
+                    break
+                crashed[f"{len(crashed) + 1}: {self.crashes.calls()[at - 1]}"] = raw
+            else:
+                raise AssertionError(f"more than {MOST} calls for one mail")
+        self.start()
         for call, raw in crashed.items():
             assert self.offer(raw) == "discard", f"after a crash before {call}"
         self.crashes.stop(self.pid)

@@ -1,7 +1,7 @@
 /* Kill a process at its n-th call that writes: LD_PRELOAD this, name a file of sizeof(struct state) in CRASH_STATE.
  *
- * Whoever maps that file says which process counts (pid) and at which call it dies (at; 0: never), which don't
- * count (spared: what is in their names), and reads how many there were and what each was. The signal comes before the call: what comes after one is before the next.
+ * Whoever maps that file says which process counts (pid) and at which call it dies (at; 0: never), which count
+ * (spared, only: what is not, and is, in their names: words with | between, or none), and reads how many there were and what each was. The signal comes before the call: what comes after one is before the next.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,7 +25,7 @@
 
 struct state {
     volatile int64_t pid, at, count;
-    char spared[NAME];
+    char spared[NAME], only[NAME];
     char name[CALLS][NAME];
 };
 
@@ -43,6 +43,19 @@ __attribute__((constructor)) static void map(void)
         state = page;
 }
 
+static int has_one_of(const char *name, const char *words)
+{
+    char word[NAME];
+    while (*words) {
+        size_t length = strcspn(words, "|");
+        snprintf(word, sizeof word, "%.*s", (int)length, words);
+        if (length && strstr(name, word))
+            return 1;
+        words += length + (words[length] == '|');
+    }
+    return 0;
+}
+
 static void before(const char *call, const char *path, int descriptor)
 {
     if (!state || state->pid != getpid())
@@ -56,7 +69,7 @@ static void before(const char *call, const char *path, int descriptor)
     const char *shown = path ? path : target;
     size_t length = strlen(shown), room = NAME - 20;
     snprintf(name, NAME, "%s %s", call, shown + (length > room ? length - room : 0));
-    if (state->spared[0] && strstr(name, state->spared))
+    if (has_one_of(name, (const char *)state->spared) || (state->only[0] && !has_one_of(name, (const char *)state->only)))
         return;
     int64_t number = __atomic_add_fetch(&state->count, 1, __ATOMIC_SEQ_CST);
     if (number <= CALLS)

@@ -20,7 +20,7 @@ from . import processes, shims
 ROOT = Path(__file__).parent.parent.parent
 #: As in crash.c.
 CALLS, NAME = 4096, 120
-HEAD = struct.Struct(f"=qqq{NAME}s")
+HEAD = struct.Struct(f"=qqq{NAME}s{NAME}s")
 WAIT_SECONDS = 30.0
 
 
@@ -73,13 +73,13 @@ class Crashes(AbstractContextManager["Crashes"]):
         self._running.append(pid)
         return pid
 
-    def arm(self, pid: int, at: int, spared: str = "") -> None:
+    def arm(self, pid: int, at: int, spared: str = "", only: str = "") -> None:
         """From now on count the calls of *pid*, and have it die before the one with number *at* (0: never).
 
-        Those don't count that have *spared* in them, as ``calls`` shows them.
+        Of what ``calls`` shows, that counts which has no *spared* in it, but *only*.
         """
-        self._state[: HEAD.size] = HEAD.pack(0, 0, 0, b"")
-        self._state[: HEAD.size] = HEAD.pack(pid, at, 0, spared.encode())
+        self._state[: HEAD.size] = HEAD.pack(0, 0, 0, b"", b"")
+        self._state[: HEAD.size] = HEAD.pack(pid, at, 0, spared.encode(), only.encode())
 
     def calls(self) -> list[str]:
         """What was called since, each with the end of its path."""
