@@ -30,6 +30,7 @@ def read(name: str) -> message.Message:
         ('"a b"@x.test', [Person("", '"a b"@x.test')]),
         ('<"a>b"@x.test>', [Person("", '"a>b"@x.test')]),
         ("<@relay.test:a@x.test>", [Person("", "a@x.test")]),
+        ("a@x.test <@relay.test: a@x.test>", [Person("a@x.test", "a@x.test")]),
         ("Anna <a@x.test", [Person("Anna", "a@x.test")]),
         ("Anna <a@x.test, b@x.test", [Person("Anna", "a@x.test"), Person("", "b@x.test")]),
         ("Anna", [Person("Anna", "")]),

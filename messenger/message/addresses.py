@@ -90,7 +90,7 @@ def person(name: str, address: str) -> Person:
     shown = clean.line(headers.words(name)).strip("\"' ")
     # A quoted local part may hold spaces; an obsolete source route (RFC 5322, section 4.4) leads nowhere today.
     spec = clean.line(address, 1000)
-    spec = spec.rpartition(":")[2] if spec.startswith("@") else spec
+    spec = spec.rpartition(":")[2].strip() if spec.startswith("@") else spec
     plain = unicodedata.normalize("NFKC", shown)
     suspicious = "@" in plain and plain.strip("<>()[]\"' ").casefold() != spec.casefold()
     return Person(shown, spec, suspicious)
