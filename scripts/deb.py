@@ -127,6 +127,9 @@ def main() -> None:
     out = given.out.resolve()
     if not PYTHON.exists() or not shutil.which("dpkg-deb"):
         sys.exit("deb: expected Debian with python3 and python3-venv, as `apt-get install python3-venv dpkg` makes it")
+    if run("git", "-C", ROOT, "status", "--porcelain", "--untracked-files=no"):
+        # Made for a trial it does; a release must be of one commit.
+        print("deb: with changes that aren't committed: programs are those of the last commit", file=sys.stderr)
     setup_cfg = configparser.ConfigParser()
     setup_cfg.read(ROOT / "setup.cfg")
     seconds, stage = epoch.seconds(), WORK / "stage"
