@@ -16,7 +16,7 @@ from messenger.mailbox import MailboxError, mailbox_of
 from messenger.tunnel import TunnelMail
 from messenger_milter import intake
 from messenger_milter.intake import Desk, Outcome, take_in
-from messenger_milter.ledger import Ledger, LedgerError
+from messenger_milter.ledger import DELIVERED, Ledger, LedgerError
 
 ENVELOPE = Envelope("gateway@example.com", ("tunnel@portal.example",), "4bXq7y1Z")
 RETRY = dataclasses.replace(ENVELOPE, queue_id="4bXq8a2A")
@@ -369,16 +369,26 @@ def test_whoever_cannot_write_the_ledger_tells_nobody_however_often_the_mail_com
         patch.setattr(Ledger, "begin", raising(LedgerError("read-only")))
         for _ in range(5):
             assert take_in(RETRY, b"sealed", house.desk()).verdict == intake.LATER
-        assert house.notices == []
+        assert house.notices == house.names() == []
 
     assert take_in(RETRY, b"sealed", house.desk()).verdict == intake.KEPT
     assert house.notices == ["ann@example.org"]
     assert len(house.names()) == 1
 
 
-def test_what_a_person_moves_before_the_retry_is_not_delivered_again(house):
+@pytest.mark.parametrize("step", ["", DELIVERED])
+def test_what_a_person_moves_before_the_retry_is_not_delivered_again(house, step, monkeypatch):
     mailbox = mailbox_of(house.root, "ann@example.org")
-    take_in(ENVELOPE, b"sealed", house.desk(announce=raising(NotNow("no Postfix"))))
+    real = Ledger.begin
+
+    def begin(ledger, digest, address, to, before=""):
+        if to == step:
+            raise LedgerError("read-only from now on")
+        real(ledger, digest, address, to, before)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "begin", begin)
+        take_in(ENVELOPE, b"sealed", house.desk(announce=raising(NotNow("no Postfix"))))
     mailbox.move_all(house.names(), "", "Archive")
 
     outcome = take_in(RETRY, b"sealed", house.desk())

@@ -67,6 +67,14 @@ def test_an_entry_takes_the_place_of_the_step_before_it(ledger):
     assert len([*ledger.root.rglob(f"{DIGEST}*")]) == 1
 
 
+def test_a_step_takes_the_place_of_the_one_before(ledger):
+    ledger.begin(DIGEST, "ann@example.org", ledger_module.BEGUN)
+    ledger.begin(DIGEST, "ann@example.org", ledger_module.DELIVERED, ledger_module.BEGUN)
+
+    assert ledger.has(DIGEST, "ann@example.org", ledger_module.DELIVERED)
+    assert len([*ledger.root.rglob(f"{DIGEST}*")]) == 1
+
+
 def test_an_entry_whose_step_was_pruned_meanwhile_is_made(ledger):
     ledger.enter(DIGEST, "ann@example.org", ledger_module.DELIVERED)
 

@@ -18,7 +18,7 @@ from messenger.mailbox import Mailbox, Usage
 from messenger.tunnel import TunnelMail
 
 from .fullness import Fullness
-from .ledger import DELIVERED, FULL, Ledger
+from .ledger import BEGUN, DELIVERED, FULL, Ledger
 from .pdf_orders import OPTION
 from .verdicts import KEPT, LATER, REFUSED, Verdict, one_line
 
@@ -130,28 +130,33 @@ def _serve(
         # An entry outlives the mail: what the person has deleted doesn't come back with a replay.
         if desk.ledger.has(mail.digest, address):
             return
-        # Nor what the person has moved meanwhile, into a folder where a delivery doesn't look.
         if desk.ledger.has(mail.digest, address, DELIVERED):
             waiting.append(address)
             return
         mailbox, raw = mailboxes[address], with_trace(mail, address)
+        # Nor what an attempt that broke off has delivered, and the person moved to where a delivery doesn't look.
+        if desk.ledger.has(mail.digest, address, BEGUN) and mailbox.find(mail.digest, mailbox.folders()) is not None:
+            desk.ledger.begin(mail.digest, address, DELIVERED, BEGUN)
+            waiting.append(address)
+            return
         before = desk.fullness.usage(mailbox) if desk.fullness else None
         # What filled the mailbox up is found there by its own retry.
         if before and not before.has_room(len(raw)) and not mailbox.has(mail.digest, folder):
             full[address] = (mailbox, before)
             return
+        desk.ledger.begin(mail.digest, address, BEGUN)
         with desk.timed("deliver"):
             new = mailbox.deliver(raw, mail.digest, folder, "S" if as_pdf else "")
         if new:
             delivered.append(address)
             if desk.fullness and before:
                 desk.fullness.tell_owner(address, mailbox, before, len(raw))
-        desk.ledger.begin(mail.digest, address, DELIVERED)
+        desk.ledger.begin(mail.digest, address, DELIVERED, BEGUN)
         waiting.append(address)
 
     def turn_away(_: str) -> None:
         for address in full:
-            desk.ledger.begin(mail.digest, address, FULL)
+            desk.ledger.begin(mail.digest, address, FULL, BEGUN)
         if desk.fullness:
             desk.fullness.turn_away(mail, full)
         for address in full:

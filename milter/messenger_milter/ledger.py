@@ -23,9 +23,10 @@ from .stamp import DAY_SECONDS, Stamp
 
 #: How long one mail waits for another callback that has the same mail in hand.
 TURN_SECONDS = 60.0
-#: What stands in the ledger before somebody is told: the mail lies in the mailbox, or there was no room for it.
-#: Where even this can't be written nobody is told: each retry would tell them again.
-DELIVERED, FULL = ".delivered", ".full"
+#: What stands in the ledger before somebody is told: that the mail is on its way into the mailbox, that it lies there,
+#: that there was no room for it. Where even this can't be written nothing is delivered and nobody told: each retry
+#: would tell them again, and deliver again what its owner has moved meanwhile.
+BEGUN, DELIVERED, FULL = ".begun", ".delivered", ".full"
 #: 256 folders, so that none of them grows too large to search.
 SHARD_DIGITS = 2
 FOLDER_MODE = 0o700
@@ -64,43 +65,31 @@ class Ledger:
         except OSError as error:
             raise LedgerError(f"cannot read the ledger {self.root}: {error.strerror}") from error
 
-    def begin(self, digest: str, address: str, step: str) -> None:
-        """Note a step, DELIVERED or FULL, before *address* is told. Lasts as an entry does."""
-        self._put(digest, self._entry(digest, address) + step)
+    def begin(self, digest: str, address: str, step: str, before: str = "") -> None:
+        """Note a *step* before *address* is told; it takes the place of the one *before*. Lasts as an entry does."""
+        self._put(digest, address, step, before)
 
-    def enter(self, digest: str, address: str, step: str = "") -> None:
+    def enter(self, digest: str, address: str, before: str = "") -> None:
         """Note that *address* has been told. Outlives this process at once, a power cut from the next ``sync`` on.
 
-        Takes the place of *step*, which needs no more room on the disk. Not synced here: a mail would wait for the
-        disk once more, and all that a lost entry can cause is a second notice, should the mail come again.
+        Takes the place of the step *before*, which needs no more room on the disk. Not synced here: a mail would wait
+        for the disk once more, and all that a lost entry can cause is a second notice, should the mail come again.
         """
-        entry = self._entry(digest, address)
-        if step:
-            try:
-                os.rename(entry + step, entry)  # noqa: PTH104 -- as above
-                self._touched(digest)
-                return
-            except FileNotFoundError:
-                pass  # somebody has pruned meanwhile
-            except OSError as error:
-                raise self._unwritable(error) from error
-        self._put(digest, entry)
+        self._put(digest, address, "", before)
 
-    def _put(self, digest: str, name: str) -> None:
-        shard = self._shard(digest)
+    def _put(self, digest: str, address: str, step: str, before: str) -> None:
+        entry, shard = self._entry(digest, address), self._shard(digest)
         try:
-            try:
-                self._stamp.put(name)
-            except FileNotFoundError:
-                self._make_shard(Path(shard))
-                self._stamp.put(name)
+            if not (before and _renamed(entry + before, entry + step)):
+                try:
+                    self._stamp.put(entry + step)
+                except FileNotFoundError:
+                    self._make_shard(Path(shard))
+                    self._stamp.put(entry + step)
         except OSError as error:
             raise self._unwritable(error) from error
-        self._touched(digest)
-
-    def _touched(self, digest: str) -> None:
         with self._lock:
-            self._unsynced.add(self._shard(digest))
+            self._unsynced.add(shard)
 
     def sync(self) -> None:
         """Make all entries made so far survive a power cut."""
@@ -202,6 +191,15 @@ class Ledger:
 def _who(address: str) -> str:
     # Addresses are longer than file names may be, and nobody should learn them from a listing.
     return hashlib.sha256(normal(address).encode()).hexdigest()[:32]
+
+
+def _renamed(path: str, to: str) -> bool:
+    """Whether it was there to be renamed: somebody may have pruned meanwhile, or the step was never taken."""
+    try:
+        os.rename(path, to)  # noqa: PTH104 -- a Path costs ten times the call itself
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _make_folder(folder: Path) -> None:
