@@ -51,7 +51,7 @@ class PutOff(Exception):
 
 def deliver(port: int, raw: bytes, *rcpt_tos: str) -> None:
     """One SMTP session with one mail; anything but success is an error, PutOff where a sender would come back."""
-    with socket.create_connection(("127.0.0.1", port), timeout=120) as client, client.makefile("rb") as replies:
+    with socket.create_connection(("127.0.0.1", port), timeout=600) as client, client.makefile("rb") as replies:
 
         def expect(code: bytes) -> None:
             while (line := replies.readline())[3:4] == b"-":
@@ -131,12 +131,12 @@ def wait_idle(postfix: PrivatePostfix, seconds: float = 20.0) -> None:
         time.sleep(0.002)
 
 
-def rate(postfix: PrivatePostfix, send: Callable[[], None], count: int) -> float:
+def rate(postfix: PrivatePostfix, send: Callable[[], None], count: int, patience: float = 20.0) -> float:
     """Mails a second, from the first connection until all work caused by them is done."""
     wait_idle(postfix)
     began = time.perf_counter()
     send()
-    wait_idle(postfix)
+    wait_idle(postfix, patience)
     return count / (time.perf_counter() - began)
 
 
