@@ -196,6 +196,8 @@ GIANTS = {
     "spaces behind soft breaks": b"Content-Transfer-Encoding: quoted-printable\n\nx" + (b"=" + b" " * 999) * 1_000,
     "pieces of base64": b"Content-Transfer-Encoding: base64\n\n" + b"eHh4eA==\n" * 110_000,
     "words in base64": b"Content-Transfer-Encoding: base64\n\n" + b"x x " * 250_000,
+    "uuencode of empty lines": b"Content-Transfer-Encoding: x-uue\n\nbegin 644 a\n#>'AX\n" + b"\n" * 2_000_000,
+    "uuencode that promises more": b"Content-Transfer-Encoding: x-uue\n\nbegin 644 a\n#>'AX\n" + b"M\n" * 1_000_000,
     "a file in uuencode": b"Content-Transfer-Encoding: x-uue\n\nbegin 644 a\n" + b"#>'AX\n" * 160_000,
     "lines with CR alone": b"\r" + b"x\r" * 500_000,
     "delimiters of nobody": b"Content-Type: multipart/mixed; boundary=z\n\n" + b"--%d\n\n" * 160_000,
@@ -213,3 +215,13 @@ def test_a_giant_is_read_soon(name):
 
     assert time.process_time() - begun < 3
     assert mail.text.startswith("x") or mail.text.startswith("--") or "the text" in mail.text
+
+
+def test_a_file_in_uuencode_is_not_much_longer_than_what_is_written():
+    head = b"Content-Type: application/x\nContent-Transfer-Encoding: x-uue\n\nbegin 644 a\n"
+    mails = [b'Content-Type: multipart/mixed; boundary="b"\n\n--b\n' + head + line * 10_000 for line in (b"\n", b"M\n")]
+
+    sizes = [len(message.part(mail, "1")[1]) for mail in mails]
+
+    assert sizes[0] == 0  # an empty line holds nothing
+    assert sizes[1] < 2 * 2 * 10_100

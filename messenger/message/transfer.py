@@ -18,6 +18,8 @@ _NAME = re.compile(r"[a-z0-9-]+")
 _JOINT = re.compile(rb"=\s*+(?=[A-Za-z0-9+/])")
 PIECES = 1000
 _UUENCODED = ("x-uuencode", "uuencode", "x-uue", "uue")
+#: How much longer than what is written a decoded part may be: blanks at the ends of lines get lost on the way.
+UU_GROWTH = 2
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
 
 
@@ -67,23 +69,28 @@ def _uuencoded(body: bytes) -> bytes:
     begun = _UU_BEGIN.search(body)
     if begun is None:
         return body
-    pieces = []
+    pieces: list[bytes] = []
+    # A line may say that it holds more than it does, and a2b_uu fills it up: with 32 octets where there is nothing.
+    room = UU_GROWTH * len(body)
     for line in body[begun.end() :].split(b"\n"):
         line = line.rstrip(b"\r")
-        if line == b"end":
+        if line == b"end" or room <= 0:
             break
-        try:
-            pieces.append(binascii.a2b_uu(line))
-        except binascii.Error:
-            # Some programs pad a line with more than its length says.
+        if line:
             pieces.append(_uu_line(line))
+            room -= len(pieces[-1])
     return b"".join(pieces)
 
 
 def _uu_line(line: bytes) -> bytes:
     try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        pass
+    try:
+        # Some programs pad a line with more than its length says.
         return binascii.a2b_uu(line[: ((line[0] - 32) & 63) * 4 // 3 + 2])
-    except (binascii.Error, IndexError):
+    except binascii.Error:
         return b""
 
 
