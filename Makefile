@@ -41,7 +41,7 @@ lock: ready-run  ## requirements.lock from setup.cfg and constraints.txt, with t
 audit:          ## known holes in any library of the lock, asked of its index by pip-audit: needs a network
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit
-	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock -r requirements-build.lock $(ARGS)
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-build.lock $(ARGS)
 
 sbom: ready-run  ## dist/sbom.cdx.json: every library, its version, licence and hashes (CycloneDX)
 	@$(BIN)/python -m scripts.sbom dist/sbom.cdx.json
