@@ -51,9 +51,10 @@ Subject: [secure] Plans\r
 Nobody else may read this\r
 """
 SITE = "https://webmail.example.com"
-#: More than 1 where the machine is one that is calculated by another.
-SLOW = 5
+#: More than 1 where the machine is busy, or is calculated by another.
 SLOWNESS = int(os.environ.get("SLOWNESS", "1"))
+#: Calculated machines are beyond this.
+SLOW = 5
 PASSWORD = "three lanterns in a row"
 
 
