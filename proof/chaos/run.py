@@ -23,6 +23,8 @@ from .house import House
 from .people import Person
 from .stream import Stream
 
+#: Postfix cuts a header field off at header_size_limit; what is left of this one is a tunnel mail like any other.
+MENDED = {"a header of 9 MB"}
 #: After the last fault: so long until everything that waits has found its way.
 SETTLE_SECONDS = 150.0
 #: So many of the mails that were taken are sent once more at the end.
@@ -76,7 +78,7 @@ def run(
     def tell(text: str) -> None:
         say(f"{time.monotonic() - began:5.0f} s  {text}")
 
-    mails = plan.mails(seed, seconds, rate, sorted(HOSTILE))
+    mails = plan.mails(seed, seconds, rate, sorted(HOSTILE.keys() - MENDED))
     with House() as house:
         tell(f"seed {seed}: {len(mails)} mails, everything in {house.home}")
         people = [Person(house, address, seed) for address in plan.READERS]
