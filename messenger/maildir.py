@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +25,8 @@ FILE_MODE = 0o660
 #: Draft, flagged, passed on, replied, seen, trashed: https://cr.yp.to/proto/maildir.html
 FLAGS = "DFPRST"
 INFO = ":2,"
+#: Where cur/ holds no more files than this, listing it is the faster way to find one.
+FEW = 300
 # Every name that a message in cur/ has while it bears no flags but these. Trying all is faster than listing a folder
 # of thousands, and does not depend on its size. Not in here: Dovecot's keywords (a to z), and flags of other programs.
 INFOS = ("", *(INFO + "".join(chosen) for count in range(7) for chosen in combinations(FLAGS, count)))
@@ -82,28 +84,34 @@ class Folder:
     def file_of(self, name: str) -> tuple[int, str] | None:
         """Return directory and file name of the message *name*, or None. Constant time for the standard flags."""
         # new/ first: a message moves from new/ to cur/, never back.
-        if os.access(name, os.F_OK, dir_fd=self.new, follow_symlinks=False):
+        if _is_there(name, self.new):
             return self.new, name
         seen = self.seen_file_of(name)
         return (self.cur, seen) if seen else None
 
     def seen_file_of(self, name: str) -> str | None:
         """Return the file name of the message *name* in cur/, or None. Constant time, for the standard flags."""
-        with os.scandir(self.cur) as files:
-            # Who hasn't logged in yet has nothing there; many mails are for such people.
-            if next(files, None) is None:
-                return None
         for infos in _LOOKS:
-            for info in infos:
-                if os.access(name + info, os.F_OK, dir_fd=self.cur, follow_symlinks=False):
-                    return name + info
-            if os.fstat(self.cur).st_mtime_ns < time.time_ns() - TICK_NANOSECONDS:
-                return None
+            few = self._few_seen()
+            if few is None:
+                tried = (name + info for info in infos)
+                found = next((one for one in tried if _is_there(one, self.cur)), None)
+            else:
+                found = next((one for one in few if one.partition(":")[0] == name), None)
+            # Who hasn't logged in yet has nothing there; many mails are for such people.
+            if found or few == [] or os.fstat(self.cur).st_mtime_ns < time.time_ns() - TICK_NANOSECONDS:
+                return found
         return None
+
+    def _few_seen(self) -> list[str] | None:
+        """List cur/ where it holds few files; None where it holds more."""
+        with os.scandir(self.cur) as files:
+            few = [file.name for file in islice(files, FEW + 1)]
+        return few if len(few) <= FEW else None
 
     def has_folder(self, folder: str) -> bool:
         """Tell whether there is such a folder below this one, which is the inbox."""
-        return os.access(f".{folder}", os.F_OK, dir_fd=self.base, follow_symlinks=False)
+        return _is_there(f".{folder}", self.base)
 
     def folders(self) -> Iterator[str]:
         """Yield the folders below this one, which is the inbox."""
@@ -115,7 +123,7 @@ class Folder:
 
     def has_keywords(self) -> bool:
         """Tell whether Dovecot has given keywords here: then file_of() may miss what is there."""
-        return os.access("dovecot-keywords", os.F_OK, dir_fd=self.base, follow_symlinks=False)
+        return _is_there("dovecot-keywords", self.base)
 
     def names(self) -> set[str]:
         """Return the names of the messages that are there, in time that grows with the folder."""
@@ -130,6 +138,10 @@ class Folder:
                     if entry.name.partition(":")[0] == name:
                         return directory, entry.name
         return None
+
+
+def _is_there(file_name: str, directory: int) -> bool:
+    return os.access(file_name, os.F_OK, dir_fd=directory, follow_symlinks=False)
 
 
 def is_name(name: str) -> bool:

@@ -42,6 +42,19 @@ def test_a_message_that_is_a_symbolic_link_or_a_pipe_is_none(anna, tmp_path):
             anna.read(name)
 
 
+@pytest.mark.parametrize("others", [0, 2, maildir.FEW, maildir.FEW + 3])
+@pytest.mark.parametrize("flags", ["", "S", "FRS", "DFPRST"])
+def test_a_message_is_found_whatever_its_flags_and_however_many_lie_beside_it(anna, others, flags):
+    anna.deliver(RAW, NAME)
+    (anna.root / "new" / NAME).rename(anna.root / "cur" / f"{NAME}:2,{flags}")
+    for number in range(others):
+        (anna.root / "cur" / f"{NAME}{number}:2,S").touch()
+
+    assert anna.has(NAME)
+    assert not anna.deliver(RAW, NAME)
+    assert not anna.has(NAME[:-1])
+
+
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x", "a/b", "a:2,S", ".hidden", "a\n", "a\x00", "ä", "a" * 201, "a b"]
 )
