@@ -112,8 +112,11 @@ def _cpu(renderer: Renderer | None) -> float:
 
 
 def _seconds(pid: int) -> float:
-    """CPU of one process and of the children it has waited for (proc(5), stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """CPU of one process and of the children it has waited for (proc(5), stat); 0 if it has ended meanwhile."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
     return sum(map(int, fields[11:15])) / TICKS
 
 
@@ -163,7 +166,10 @@ def _running(site: Site, number: int):  # type: ignore[no-untyped-def]
 
 
 def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it has ended meanwhile, and its parent has its time
     return [pid, *(one for child in children for one in _family(int(child)))]
 
 
