@@ -18,7 +18,7 @@ from messenger.cli.doctor_finding import Level
 from messenger.cli.places import Folder
 from messenger.cli.roles import Role
 
-from .cli_fixtures import MAIL, made_site_fixture, messenger_fixture, site_fixture  # noqa: F401
+from .cli_fixtures import made_site_fixture, site_fixture  # noqa: F401
 from .doctor_fixtures import host_fixture, host_of, levels, only  # noqa: F401
 
 # Keys and folders

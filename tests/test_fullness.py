@@ -17,7 +17,7 @@ from messenger_milter.fullness import Fullness
 from messenger_milter.intake import KEPT, LATER, Outcome, take_in, with_trace
 from messenger_milter.ledger import Ledger, LedgerError
 
-from .test_intake import ENVELOPE, MAIL, ORIGINAL, RETRY, TWO, House, house, raising  # noqa: F401
+from .intake_fixtures import ENVELOPE, MAIL, ORIGINAL, RETRY, TWO, house_fixture, raising  # noqa: F401
 
 ANN, BOB, SAM = "ann@example.org", "bob@example.org", "sam@example.com"
 SITE = Site("Example Bank", "https://portal.example", "notices@portal.example")
@@ -58,7 +58,7 @@ def queue():
 
 
 @pytest.fixture
-def desk(house, queue):  # noqa: F811
+def desk(house, queue):
     """A desk for *mail* where mailboxes have a quota."""
 
     def make(mail=MAIL, quota=QUOTA, **changes):
@@ -82,7 +82,7 @@ def numbered(number, size=1000, **changes):
     return dataclasses.replace(mail, raw=mail.raw + b"x" * rest)
 
 
-def fill(house, desk, percent):  # noqa: F811
+def fill(house, desk, percent):
     """Let mail come, and go, until Ann's mailbox is so full."""
     ann = mailbox_of(house.root, ANN)
     while ann.usage(QUOTA, NOW.timestamp()).percent > percent:
@@ -93,13 +93,13 @@ def fill(house, desk, percent):  # noqa: F811
         assert take_in(ENVELOPE, b"", desk(numbered(number, size=QUOTA // 20))).verdict == KEPT
 
 
-def test_a_mail_that_fits_is_nobodys_concern(house, desk, queue):  # noqa: F811
+def test_a_mail_that_fits_is_nobodys_concern(house, desk, queue):
     assert take_in(ENVELOPE, b"", desk()) == Outcome(KEPT, delivered=(ANN,), announced=(ANN,))
 
     assert queue.sent == []
 
 
-def test_a_mail_that_does_not_fit_is_bounced_for_one_and_delivered_to_the_other(house, desk, queue, caplog):  # noqa: F811
+def test_a_mail_that_does_not_fit_is_bounced_for_one_and_delivered_to_the_other(house, desk, queue, caplog):
     caplog.set_level("INFO")
     mailbox_of(house.root, ANN).deliver(b"x" * QUOTA, "a" * 64)
 
@@ -117,7 +117,7 @@ def test_a_mail_that_does_not_fit_is_bounced_for_one_and_delivered_to_the_other(
     assert " full=1" in caplog.text
 
 
-def test_a_retry_bounces_nothing_twice_and_delivers_nothing_later(house, desk, queue):  # noqa: F811
+def test_a_retry_bounces_nothing_twice_and_delivers_nothing_later(house, desk, queue):
     ann = mailbox_of(house.root, ANN)
     ann.deliver(b"x" * QUOTA, "a" * 64)
     take_in(ENVELOPE, b"", desk())
@@ -129,7 +129,7 @@ def test_a_retry_bounces_nothing_twice_and_delivers_nothing_later(house, desk, q
     assert house.names() == []
 
 
-def test_a_bounce_that_the_queue_refuses_is_tried_again(house, desk, queue):  # noqa: F811
+def test_a_bounce_that_the_queue_refuses_is_tried_again(house, desk, queue):
     mailbox_of(house.root, ANN).deliver(b"x" * QUOTA, "a" * 64)
     queue.refuses = True
 
@@ -140,7 +140,7 @@ def test_a_bounce_that_the_queue_refuses_is_tried_again(house, desk, queue):  # 
     assert queue.to(SAM) == [BOUNCE]
 
 
-def test_a_mail_that_cannot_be_entered_bounces_once_however_often_it_comes(house, desk, queue, monkeypatch):  # noqa: F811
+def test_a_mail_that_cannot_be_entered_bounces_once_however_often_it_comes(house, desk, queue, monkeypatch):
     mailbox_of(house.root, ANN).deliver(b"x" * QUOTA, "a" * 64)
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "begin", raising(LedgerError("read-only")))
@@ -152,7 +152,7 @@ def test_a_mail_that_cannot_be_entered_bounces_once_however_often_it_comes(house
     assert queue.to(SAM) == [BOUNCE]
 
 
-def test_all_whose_mailboxes_are_full_stand_in_one_bounce(house, desk, queue):  # noqa: F811
+def test_all_whose_mailboxes_are_full_stand_in_one_bounce(house, desk, queue):
     for address in (ANN, BOB):
         mailbox_of(house.root, address).deliver(b"x" * QUOTA, "a" * 64)
 
@@ -162,7 +162,7 @@ def test_all_whose_mailboxes_are_full_stand_in_one_bounce(house, desk, queue):  
     assert (queue.to(ANN), queue.to(BOB)) == ([FULL], [FULL])
 
 
-def test_a_mail_larger_than_the_whole_quota_bounces_too_and_says_so(house, desk, queue):  # noqa: F811
+def test_a_mail_larger_than_the_whole_quota_bounces_too_and_says_so(house, desk, queue):
     mail = dataclasses.replace(MAIL, raw=ORIGINAL + b"x" * QUOTA)
 
     assert take_in(ENVELOPE, b"", desk(mail)) == Outcome(KEPT, full=(ANN,))
@@ -182,7 +182,7 @@ def test_a_mail_larger_than_the_whole_quota_bounces_too_and_says_so(house, desk,
     ],
     ids=["null", "foreign", "subdomain", "automatic", "list"],
 )
-def test_some_senders_get_no_bounce_and_the_owner_hears_of_it_all_the_same(house, desk, queue, changes):  # noqa: F811
+def test_some_senders_get_no_bounce_and_the_owner_hears_of_it_all_the_same(house, desk, queue, changes):
     mailbox_of(house.root, ANN).deliver(b"x" * QUOTA, "a" * 64)
 
     assert take_in(ENVELOPE, b"", desk(dataclasses.replace(MAIL, **changes))) == Outcome(KEPT, full=(ANN,))
@@ -191,7 +191,7 @@ def test_some_senders_get_no_bounce_and_the_owner_hears_of_it_all_the_same(house
     assert take_in(RETRY, b"", desk(dataclasses.replace(MAIL, **changes))) == Outcome(KEPT)
 
 
-def test_the_retry_of_the_mail_that_filled_the_mailbox_is_no_news(house, desk, queue):  # noqa: F811
+def test_the_retry_of_the_mail_that_filled_the_mailbox_is_no_news(house, desk, queue):
     mail = numbered(1, size=QUOTA)
     mailbox_of(house.root, ANN).deliver(with_trace(mail, ANN), mail.digest)  # killed before the ledger had it
 
@@ -199,7 +199,7 @@ def test_the_retry_of_the_mail_that_filled_the_mailbox_is_no_news(house, desk, q
     assert queue.sent == []
 
 
-def test_mail_that_leaves_as_a_pdf_keeps_to_the_quota_as_well(house, desk, queue):  # noqa: F811
+def test_mail_that_leaves_as_a_pdf_keeps_to_the_quota_as_well(house, desk, queue):
     mailbox_of(house.root, ANN).deliver(b"x" * QUOTA, "a" * 64)
     mail = dataclasses.replace(MAIL, options=frozenset({"otp-pdf"}))
 
@@ -210,7 +210,7 @@ def test_mail_that_leaves_as_a_pdf_keeps_to_the_quota_as_well(house, desk, queue
 # What the owner hears
 
 
-def test_the_owner_hears_once_that_the_mailbox_fills_up_and_again_when_it_has_been_emptied(house, desk, queue):  # noqa: F811
+def test_the_owner_hears_once_that_the_mailbox_fills_up_and_again_when_it_has_been_emptied(house, desk, queue):
     fill(house, desk, 75)
     assert queue.to(ANN) == []
     fill(house, desk, 80)
@@ -227,7 +227,7 @@ def test_the_owner_hears_once_that_the_mailbox_fills_up_and_again_when_it_has_be
     assert "8 KB of 10 KB" in queue.sent[0][-1].get_body(("plain",)).get_content()
 
 
-def test_the_owner_hears_once_that_mail_is_turned_away(house, desk, queue):  # noqa: F811
+def test_the_owner_hears_once_that_mail_is_turned_away(house, desk, queue):
     fill(house, desk, 95)
 
     for number in (100, 101):
@@ -238,7 +238,7 @@ def test_the_owner_hears_once_that_mail_is_turned_away(house, desk, queue):  # n
     assert len({mail["Message-ID"] for *_, mail in queue.sent}) == 4
 
 
-def test_who_wants_no_notices_is_told_only_of_mail_that_is_turned_away_in_their_own_words(house, desk, queue):  # noqa: F811
+def test_who_wants_no_notices_is_told_only_of_mail_that_is_turned_away_in_their_own_words(house, desk, queue):
     mailbox = mailbox_of(house.root, ANN)
     mailbox.ensure()
     preferences.write(mailbox.root.parent, Preferences("Blue hippo", OFF, "de"))
@@ -252,7 +252,7 @@ def test_who_wants_no_notices_is_told_only_of_mail_that_is_turned_away_in_their_
     assert "Blue hippo" in letter.get_body(("plain",)).get_content()
 
 
-def test_a_letter_that_is_not_taken_keeps_no_mail_back_and_is_sent_with_the_next(house, desk, queue):  # noqa: F811
+def test_a_letter_that_is_not_taken_keeps_no_mail_back_and_is_sent_with_the_next(house, desk, queue):
     fill(house, desk, 75)
     queue.refuses = True
     fill(house, desk, 80)
@@ -264,7 +264,7 @@ def test_a_letter_that_is_not_taken_keeps_no_mail_back_and_is_sent_with_the_next
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
-def test_what_stands_in_place_of_the_note_keeps_no_mail_back(house, desk, queue, tmp_path, kind):  # noqa: F811
+def test_what_stands_in_place_of_the_note_keeps_no_mail_back(house, desk, queue, tmp_path, kind):
     mailbox = mailbox_of(house.root, ANN)
     mailbox.ensure()
     place = mailbox.root.parent / "quota-told"
